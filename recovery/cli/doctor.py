@@ -97,7 +97,8 @@ def examination(cluster: Cluster) -> Examined:
     settings = cluster.settings
     if diagnosis.kind in UNDECIDED:  # the machines may be somebody else's
         return Examined(diagnosis, (), guidance, known)
-    found = (*examine(settings, seen, diagnosis), *findings.judge(settings, seen, looks, known, buckets))
+    others = findings.judge(settings, seen, looks, known, buckets)
+    found = (*findings.traced(examine(settings, seen, diagnosis), others), *others)
     unseen = tuple(findings.unseen(settings, seen, looks))
     return Examined(diagnosis, found, guidance, known, unseen, findings.blind(seen, looks))
 

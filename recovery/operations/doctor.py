@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from recovery.cluster import Cluster
-from recovery.errors import CommandFailed, SettingError
+from recovery.errors import CommandFailed, SettingError, TransportError
 from recovery.node.shell import said
 from recovery.planning.findings.finding import Finding, Proposal, Run
 from recovery.progress import Say
@@ -57,15 +57,23 @@ def _is_number(text: str, found: Finding) -> bool:
 def carry_out(cluster: Cluster, proposal: Proposal, own: Callable[[Sequence[str]], int], *, say: Say) -> None:
     """Run the commands of a proposal, one after the other. ``own`` runs one of Requorum, and returns its exit status.
 
-    Raises: CommandFailed for the first that fails, with those that were not run; TransportError.
+    Raises: CommandFailed for the first that fails, and TransportError for the first whose node does not answer, both with those
+    that were not run.
     """
     for number, run in enumerate(proposal.runs):
         say(run.where)
-        if why := _run(cluster, run, say) if run.node else _own(own, run):
-            rest = "; ".join(left.where for left in proposal.runs[number + 1 :])
+        rest = "; ".join(left.where for left in proposal.runs[number + 1 :])
+        left_out = f". Not run: {rest}" if rest else ""
+        doing = f"running {run.text}"
+        try:
+            why = _run(cluster, run, say) if run.node else _own(own, run)
+        except TransportError as error:
+            told = f"{error.why}{left_out}"
+            raise type(error)(doing, told, remedy=error.remedy, node=run.node, code=error.code) from None
+        if why:
             raise CommandFailed(
-                f"running {run.text}",
-                f"{why}{f'. Not run: {rest}' if rest else ''}",
+                doing,
+                f"{why}{left_out}",
                 remedy="repair what the message names, then: requorum doctor",
                 node=run.node,
                 code="command-failed",

@@ -10,6 +10,7 @@ from recovery.planning.fencing import heard, start
 from recovery.planning.findings.finding import (
     NO_FENCE,
     NO_LEADER,
+    NO_MANAGER,
     NO_QUORUM_LEFT,
     NOT_SEEN,
     RECOVER_FIRST,
@@ -152,9 +153,12 @@ def _proposals(settings: Settings, survey: Survey, report: NodeReport, kind: Kin
     if node.role == "manager" and report.reach is Reach.ANSWERS and entry and not entry.votes:
         return (Proposal(Remedy.UPDATE, "pulumi up", "lets it rejoin under its own node ID"),)
     risk = NO_QUORUM_LEFT if leader and not survives_outage(node, leader.members, survey.told) else ""
-    pointless = RECOVER_FIRST if awaits_recovery(survey, report) else risk
+    orphan = node.role == "worker" and leader is None
+    harmful = NO_MANAGER if orphan and report.reach is Reach.ANSWERS else risk
+    pointless = RECOVER_FIRST if awaits_recovery(survey, report) else harmful
     up = report.reach in ENTERED
-    halts = ". Its containers stop, and swarm starts their tasks again" if node.role == "worker" else ""
+    stops = ". Its containers stop, and swarm starts their tasks again"
+    halts = f"{stops} once a manager leads" if orphan else stops if node.role == "worker" else ""
     mild = (
         (
             Proposal(Remedy.RESTART, f"requorum restart {name}", f"restarts its Docker engine{halts}", pointless),

@@ -90,7 +90,7 @@ Agents = Mapping[str, AgentFault | None]
 def judge(settings: Settings, survey: Survey, stock: Stock, agents: Agents, now: datetime) -> tuple[Condition, ...]:
     """Every condition except those of the swarm itself. ``agents`` is empty if the settings name none."""
     return (
-        *_named(tuple(_copies(settings, stock, now))),
+        *_named(tuple(_copies(settings, survey, stock, now))),
         of_identity(settings, stock),
         _unlock_keys(settings, survey, stock),
         *_sites(settings, stock),
@@ -136,9 +136,10 @@ def completed(
     return replace(guidance, state=state, sentence=sentence, meaning=meaning, command=guidance.command or first.remedy)
 
 
-def _copies(settings: Settings, stock: Stock, now: datetime) -> Iterator[Condition]:
+def _copies(settings: Settings, survey: Survey, stock: Stock, now: datetime) -> Iterator[Condition]:
     """A condition for each manager's copies. A lack is grave if no manager has a copy that a recovery may use."""
     limit = settings.backup.limits.copy_age
+    away = {report.node.name for report in survey.managers if not report.led}
     usable = any(map(_may_serve, stock.copies.values())) or stock.further
     for node in settings.managers:
         name, words = f"copy of {node.name}", f"at most {span(limit)} old"
@@ -151,7 +152,9 @@ def _copies(settings: Settings, stock: Stock, now: datetime) -> Iterator[Conditi
             yield Condition(name, State.OK, f"proven, {span(now - proven[0].dated)} old", words)
             continue
         why, short = _lack(found, proven, now, limit)
-        yield Condition(name, State.FAILED, why, words, short, BACKUP, grave=not usable)
+        back = f"bring {node.name} back (requorum doctor), then: {BACKUP}"
+        remedy = back if node.name in away else BACKUP
+        yield Condition(name, State.FAILED, why, words, short, remedy, grave=not usable)
 
 
 def _named(conditions: Sequence[Condition]) -> Iterator[Condition]:

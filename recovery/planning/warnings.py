@@ -1,5 +1,7 @@
 """Warnings that do not depend on the diagnosis: declarations of loss, node IDs that two machines use, unnamed managers."""
 
+from datetime import datetime
+
 from recovery.swarm import rotation
 from recovery.swarm.entries import entries_of, of_nobody
 from recovery.swarm.maintenance import DRAINED, Maintenance
@@ -24,8 +26,7 @@ def rotated(survey: Survey) -> tuple[str, ...]:
     """Warnings about certificates that end soon, and about rotations that are not finished."""
     leader, now = survey.leader, survey.taken
     found = [
-        f"{report.node.name}: its certificate ends at {report.certificate.ends:%Y-%m-%d %H:%M} UTC, and the swarm has not "
-        f"renewed it. next: requorum restart {report.node.name}"
+        _certificate(report.node.name, report.certificate.ends, now)
         for report in survey.reports
         if report.in_swarm and report.certificate and report.certificate.is_overdue(now)
     ]
@@ -38,6 +39,14 @@ def rotated(survey: Survey) -> tuple[str, ...]:
     if leader and leader.swarm and rotation.is_noted(leader.swarm.spec):
         found.append("the unlock key was rotated, and may not be in escrow. next: requorum rotate unlock-key")
     return tuple(found)
+
+
+def _certificate(name: str, ends: datetime, now: datetime) -> str:
+    """The warning about a certificate that the swarm has not renewed. No engine starts with one that has ended."""
+    if ends <= now:
+        return f"{name}: its certificate ended at {ends:%Y-%m-%d %H:%M} UTC. Do not restart its engine. next: requorum doctor"
+    until = f"its certificate ends at {ends:%Y-%m-%d %H:%M} UTC, and the swarm has not renewed it"
+    return f"{name}: {until}. next: requorum restart {name}"
 
 
 def maintained(survey: Survey) -> tuple[str, ...]:

@@ -3,13 +3,14 @@
 import json
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from recovery.cluster import Cluster
 from recovery.errors import RequorumError
 from recovery.node import looked
 from recovery.node.connections import BRISK
 from recovery.parallel import side_by_side
+from recovery.settings import Settings
 from recovery.swarm.evidence import Evidence
 from recovery.swarm.machines import Node
 
@@ -28,7 +29,7 @@ def gather(cluster: Cluster, *, clock: Callable[[], float] = time.time) -> tuple
         try:
             with shell:
                 asked = clock()
-                found = looked.look(shell, request(node, settings.nodes, settings.swarm.data_path_port, token))
+                found = looked.look(shell, request(settings, node, token))
         except RequorumError as error:
             return Evidence(node.name, asked, clock(), fault=error.why)
         return Evidence(node.name, asked, clock(), found)
@@ -36,7 +37,7 @@ def gather(cluster: Cluster, *, clock: Callable[[], float] = time.time) -> tuple
     return side_by_side(look, settings.nodes)
 
 
-def request(node: Node, nodes: Sequence[Node], port: int, token: str) -> str:
+def request(settings: Settings, node: Node, token: str) -> str:
     """What the program on the node is asked for."""
     peers = [
         {
@@ -45,7 +46,9 @@ def request(node: Node, nodes: Sequence[Node], port: int, token: str) -> str:
             "path": str(peer.data_path),
             "manager": peer.role == "manager",
         }
-        for peer in nodes
+        for peer in settings.nodes
         if peer.name != node.name and peer.address.version == node.address.version
     ]
-    return json.dumps({"node": node.name, "peers": peers, "port": port, "token": token})
+    swarm = settings.swarm
+    ports = {"port": swarm.data_path_port, "managers_port": swarm.listen_port}
+    return json.dumps({"node": node.name, "peers": peers, **ports, "token": token})

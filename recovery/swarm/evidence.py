@@ -82,6 +82,13 @@ class Failure:
     age: float
     node: str = ""
     container: str = ""
+    slot: int = 0
+    """The number of the replica; 0 for a global service, which has one on each node."""
+
+    @property
+    def replica(self) -> tuple[int, str]:
+        """What tells the replicas of a service apart."""
+        return self.slot, "" if self.slot else self.node
 
 
 @dataclass(frozen=True)
@@ -93,11 +100,15 @@ class ServiceSeen:
     replicas: int
     constraints: tuple[str, ...] = ()
     rolls_back: bool = False
-    """Whether the swarm knows the specification before the last update."""
+    """Whether the swarm knows what the tasks were before the last update, and it was something else."""
+    since_update: float = 0.0
+    """Seconds since the last update began."""
     failures: tuple[Failure, ...] = ()
     waits: tuple[str, ...] = ()
     runs_on: tuple[str, ...] = ()
     """The IDs of the nodes with a running task."""
+    everywhere: bool = False
+    """Whether it is global, with a task on each node."""
 
 
 @dataclass(frozen=True)

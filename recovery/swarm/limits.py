@@ -8,6 +8,8 @@ LARGE_LAYER_BYTES = 1 << 30
 """A container that writes more than this into its layer writes what belongs into a volume."""
 VXLAN = {4: 50, 6: 70}
 """Bytes that VXLAN adds around a packet of an overlay network, by the version of the nodes' addresses."""
+REFUSED = "Connection refused"
+"""Why a port takes no connection where nobody listens, or where a rule of a firewall rejects it."""
 GROWTH_PER_SECOND = 256 << 10
 """Bytes that a layer may grow: 20 GiB a day."""
 

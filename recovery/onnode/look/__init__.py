@@ -28,7 +28,7 @@ def look(request: Mapping[str, Any]) -> dict[str, Any]:
     """Everything that is found within `SECONDS`.
 
     ``request`` has ``node`` (our name), ``peers`` (each with name, address, path and manager), ``port`` (of the overlay's
-    traffic) and ``token`` (of this look, the same on every node).
+    traffic), ``managers_port`` (of the managers' API) and ``token`` (of this look, the same on every node).
     """
     began, engine = time.time(), Path(ENGINE_SOCKET)
     try:

@@ -18,9 +18,9 @@ from typing import Any
 from recovery.onnode import api
 from recovery.onnode.look import output
 from recovery.onnode.look.exchange import Exchange, Probe, parsed
-from recovery.swarm.limits import VXLAN
+from recovery.swarm.limits import REFUSED, VXLAN
 
-MANAGERS_PORT, GOSSIP_PORT = 2377, 7946
+GOSSIP_PORT = 7946
 WINDOW_SECONDS = 3.3
 """How long a node listens. Logins to 29 nodes end within two seconds of each other."""
 ENOUGH_SECONDS = 2.4
@@ -58,7 +58,7 @@ def look(engine: Path, request: Mapping[str, Any]) -> dict[str, Any]:
     for one in versions:
         Thread(target=_listen, args=(exchange, request["token"], one, over), daemon=True).start()
     Thread(target=_send, args=(exchange, request, large, over), daemon=True).start()
-    untaken, silent = _connections(peers)
+    untaken, silent = _connections(peers, request["managers_port"])
     device, mtu = _device(peers[0]["path"])
     while (passed := time.time() - began) < WINDOW_SECONDS:
         left = exchange.left()
@@ -75,7 +75,7 @@ def look(engine: Path, request: Mapping[str, Any]) -> dict[str, Any]:
         "device": device,
         "mtu": mtu,
         "large": large,
-        "rules": [rule for one in versions for rule in _rules(one, (MANAGERS_PORT, GOSSIP_PORT, overlay))],
+        "rules": [rule for one in versions for rule in _rules(one, (request["managers_port"], GOSSIP_PORT, overlay))],
     }
 
 
@@ -117,9 +117,9 @@ def _send_to(address: str, port: int, text: str, size: int) -> None:
         sending.sendto(packet, (address, port))
 
 
-def _connections(peers: Sequence[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], set[str]]:
+def _connections(peers: Sequence[Mapping[str, Any]], managers_port: int) -> tuple[list[dict[str, Any]], set[str]]:
     """The ports that take no connection, and the peers that take none at all."""
-    ports = {True: (MANAGERS_PORT, GOSSIP_PORT), False: (GOSSIP_PORT,)}
+    ports = {True: (managers_port, GOSSIP_PORT), False: (GOSSIP_PORT,)}
     left = [(peer["name"], peer["address"], port) for peer in peers for port in ports[peer["manager"]]]
     wanted, untaken = [(name, port) for name, _, port in left], []
 
@@ -143,6 +143,8 @@ def _refused(address: str, port: int) -> str:
     """Why the port takes no connection; empty if it does."""
     try:
         socket.create_connection((address, port), timeout=CONNECT_SECONDS).close()
+    except ConnectionRefusedError:
+        return REFUSED
     except OSError as error:
         return str(error.strerror or error or "timed out")
     return ""

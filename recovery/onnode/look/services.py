@@ -24,6 +24,8 @@ WAITING = {
 """The states of a task that no node has yet, and what is told of one that has no error (swarmkit, design/task_model.md)."""
 WAIT_SECONDS = 30.0
 """A task without an error that waits for less is on its way."""
+WANTED = ("running", "complete")
+"""What swarm wants of a task that is to run; the second of a job's."""
 
 
 def look(engine: Path) -> dict[str, Any]:
@@ -75,18 +77,32 @@ def _service(of: Mapping[str, Any], tasks: Sequence[Mapping[str, Any]]) -> dict[
         (one for one in tasks if _state(one) in FAILED or _ends(spec, one)),
         key=lambda one: str(_status(one).get("Timestamp")),
     )
-    waits = {_waits(one) for one in tasks if one.get("DesiredState") in ("running", "ready")}
-    running = {one.get("NodeID", "") for one in tasks if _state(one) == "running"}
+    waits = {_waits(one) for one in tasks if one.get("DesiredState") in (*WANTED, "ready")}
+    runs = (one for one in tasks if _state(one) == "running" and one.get("DesiredState") in WANTED)
+    running = {one.get("NodeID", "") for one in runs}
     return {
         "service": of["ID"],
         "name": spec.get("Name", ""),
         "replicas": int((replicated or {}).get("Replicas") or 0),
         "constraints": list(placement.get("Constraints") or ()),
-        "rolls_back": bool(of.get("PreviousSpec")),
+        "rolls_back": _rolls_back(spec, of.get("PreviousSpec") or {}),
+        "since_update": _since((of.get("UpdateStatus") or {}).get("StartedAt") or of.get("UpdatedAt")),
         "failures": [_failure(one) for one in reversed(failed[-MOST_FAILURES:])],
         "waits": sorted(waits - {""}),
         "runs_on": sorted(running - {""}),
+        "everywhere": bool({"Global", "GlobalJob"} & {*(spec.get("Mode") or {})}),
     }
+
+
+def _rolls_back(spec: Mapping[str, Any], previous: Mapping[str, Any]) -> bool:
+    """Whether the tasks were something else before the last update. One that scales or forces a service changes no task, and
+    what had no task before is not given back."""
+    replicas = ((previous.get("Mode") or {}).get("Replicated") or {}).get("Replicas")
+    return bool(previous) and replicas != 0 and _template(previous) != _template(spec)
+
+
+def _template(spec: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: one for key, one in (spec.get("TaskTemplate") or {}).items() if key != "ForceUpdate"}
 
 
 def _status(task: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -113,8 +129,15 @@ def _waits(task: Mapping[str, Any]) -> str:
 
 
 def _age(task: Mapping[str, Any]) -> float:
+    return _since(_status(task).get("Timestamp"))
+
+
+def _since(moment: Any) -> float:
+    """Seconds since then; 0 if nobody tells when."""
+    if not moment:
+        return 0.0
     # nanoseconds are more than fromisoformat of older versions takes
-    at = datetime.fromisoformat(str(_status(task).get("Timestamp"))[:19]).replace(tzinfo=timezone.utc)
+    at = datetime.fromisoformat(str(moment)[:19]).replace(tzinfo=timezone.utc)
     return max(0.0, (datetime.now(timezone.utc) - at).total_seconds())
 
 
@@ -127,6 +150,7 @@ def _failure(task: Mapping[str, Any]) -> dict[str, Any]:
         "age": _age(task),
         "node": task.get("NodeID") or "",
         "container": (status.get("ContainerStatus") or {}).get("ContainerID") or "",
+        "slot": int(task.get("Slot") or 0),
     }
 
 

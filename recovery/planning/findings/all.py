@@ -1,6 +1,7 @@
 """Every finding of a cluster, in the order of priority."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from recovery.plain import line
@@ -19,7 +20,7 @@ from recovery.planning.findings import (
     units,
     volumes,
 )
-from recovery.planning.findings.finding import Finding, Kind
+from recovery.planning.findings.finding import Finding, Kind, Remedy
 from recovery.s3.safety import Safety
 from recovery.swarm.evidence import Evidence, SwarmSeen
 from recovery.swarm.model import ENTERED
@@ -27,6 +28,10 @@ from recovery.swarm.model import ENTERED
 if TYPE_CHECKING:
     from recovery.settings import Settings
     from recovery.swarm.model import Survey
+
+
+CAUSES = frozenset({Kind.DISK_LOW, Kind.CERTIFICATE_ENDS, Kind.CLOCK_APART, Kind.PORT_CLOSED})
+"""What keeps an engine or a manager from its work, and a restart does not repair."""
 
 
 def judge(
@@ -43,12 +48,24 @@ def judge(
     return tuple(sorted(found, key=lambda one: order[one.kind]))
 
 
+def traced(unhealthy: Sequence[Finding], found: Sequence[Finding]) -> tuple[Finding, ...]:
+    """The unhealthy nodes, each with the other findings of its own that may be the cause. A restart would not repair those."""
+    return tuple(replace(one, evidence=(*one.evidence, *_causes(one, found))) for one in unhealthy)
+
+
+def _causes(unhealthy: Finding, found: Sequence[Finding]) -> Iterator[str]:
+    if unhealthy.proposals[0].remedy is Remedy.RESTART:
+        causes = (one for one in found if one.node == unhealthy.node and one.kind in CAUSES)
+        yield from (f"it may be the cause: begin with {one.name}" for one in causes)
+
+
 def _found(settings: "Settings", survey: "Survey", looks: Sequence[Evidence], *, opens: bool) -> Iterator[Finding]:
     leader, swarm = of_leader(survey, looks)
     for seen in looks:
-        yield from disks.judge(seen)
+        report = survey.of(seen.node)
+        yield from disks.judge(seen, report)
         yield from layers.judge(seen, leader, swarm)
-        yield from units.judge(seen)
+        yield from units.judge(seen, report)
     yield from services.judge(survey, leader, swarm, looks)
     yield from volumes.judge(settings, survey, leader, swarm, looks, opens=opens)
     yield from clocks.judge(looks)
@@ -72,6 +89,8 @@ def unseen(settings: "Settings", survey: "Survey", looks: Sequence[Evidence]) ->
             slow = (layer.name for layer in one.looked.layers if not layer.counted)
             yield from (f"{one.node}: not counted in time: what container {name} wrote" for name in slow)
     yield from ports.untried(settings, survey, looks)
+    if survey.leader and of_leader(survey, looks)[1] is None:
+        yield "services were not looked at: no manager told of them. next: requorum doctor"
 
 
 def of_leader(survey: "Survey", looks: Sequence[Evidence]) -> tuple[str, SwarmSeen | None]:

@@ -3,11 +3,13 @@
 import re
 import shlex
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from recovery.planning.findings.finding import Finding, Kind, Proposal, Remedy, Run, on_node
 from recovery.planning.findings.sizes import in_words
 from recovery.swarm.evidence import Disk, Evidence, Taking
 from recovery.swarm.limits import is_low, lacks_inodes
+from recovery.swarm.model import NodeReport, Reach
 
 WORDS: Mapping[str, str] = {
     "images": "images that no container uses",
@@ -35,6 +37,8 @@ SAFE: Mapping[str, tuple[str, ...]] = {
     "packages": ("apt-get", "clean"),
 }
 """What removes a kind without a loss. No volume, no container and no image in use is among them."""
+OF_ENGINE = frozenset({"images", "build cache", "stopped containers", "volumes"})
+"""What only an engine that answers can count and remove."""
 LOG = re.compile(r"/[\w./-]+/containers/[0-9a-f]{64}/[0-9a-f]{64}-json\.log")
 """Only such a file is emptied as a log."""
 WORTH_BYTES = 10 << 20
@@ -43,11 +47,13 @@ SHOWN, UNCOUNTED = 8, 3
 """Lines of evidence, and how many of them may be what could not be counted."""
 
 
-def judge(seen: Evidence) -> Iterator[Finding]:
+def judge(seen: Evidence, report: NodeReport) -> Iterator[Finding]:
     """A finding for each disk that is low. Volumes with a file system of their own are for `volumes`."""
     for disk in seen.looked.disks if seen.looked else ():
         if disk.volume:
             continue
+        if report.reach is Reach.NO_ENGINE:
+            disk = replace(disk, takes=tuple(one for one in disk.takes if one.kind not in OF_ENGINE))
         if is_low(disk.size, disk.free):
             yield _finding(seen.node, disk, f"is low: {in_words(disk.free)} of {in_words(disk.size)} are free")
         elif lacks_inodes(disk.inodes, disk.inodes_free):
@@ -75,6 +81,8 @@ def _proposals(node: str, disk: Disk) -> Iterator[Proposal]:
         size = f"about {in_words(counted)}" if all(one.counted for one in safe) else f"{in_words(counted)} or more"
         what = ", ".join(dict.fromkeys(WORDS[one.kind].rstrip(":") for one in safe))
         effect = f"frees {size}: {what}. It removes no volume, no container and no image in use"
+        if any(one.kind == "images" for one in safe):
+            effect += ". An image that is in no registry cannot be pulled again"
         runs = dict.fromkeys(Run(node, _argv(one)) for one in safe)
         yield on_node(Remedy.FREE, effect, *runs)
     if any(one.kind == "stopped containers" and one.size >= WORTH_BYTES for one in disk.takes):

@@ -93,10 +93,14 @@ def _proposals(name: str, sides: Sides) -> Iterator[Proposal]:
     if diskless:
         runs = (_run(node, "attach", name) for node in diskless)
         yield on_node(Remedy.VOLUME, "takes its disk into use again. If that disk is broken, replace it first", *runs)
-    apart = [node for node, one in sides.items() if _alone(one)] or [
-        node for node, one in sides.items() if not one.connected
-    ]
-    if apart:
+    apart = [node for node, one in sides.items() if not one.connected]
+    alone = [node for node in apart if _alone(sides[node])]
+    start = "start the other host of the volume, or give Requorum access to it, then: requorum doctor"
+    unseen = Proposal(Remedy.VOLUME, start, "shows what its side has")
+    if apart and not alone and not _whole(sides):  # each side that was seen connects by itself, once the other is there
+        yield unseen
+    elif apart:
+        apart = alone or apart
         runs = (_run(node, "connect", name) for node in apart)
         effect = (
             "connects the sides again, and lets the newer one update the other. DRBD refuses it if both were written to"
@@ -108,9 +112,8 @@ def _proposals(name: str, sides: Sides) -> Iterator[Proposal]:
             effect = f"declares the data on {node} to be right. What other sides have in addition is lost"
             refused = "" if _whole(sides) else SIDE_UNSEEN
             yield on_node(Remedy.VOLUME, effect, _run(node, "primary", "--force", name), refused=refused)
-        if not _whole(sides):
-            start = "start the other host of the volume, or give Requorum access to it, then: requorum doctor"
-            yield Proposal(Remedy.VOLUME, start, "shows what its side has")
+        if not _whole(sides) and (alone or not apart):
+            yield unseen
         return
     for node in [node for node in sides if node != best[0]] + list(best[:1]):
         yield from _discarded(name, node, sides)

@@ -71,18 +71,22 @@ NO_LEADER = "no manager reports a leader, and the swarm may have to be rebuilt f
 NOT_SEEN = "no manager reports a leader, and Requorum cannot see into every manager that is up"
 NO_FENCE = "requorum:hosts.fence is not set"
 RECOVER_FIRST = "the quorum is lost, a restart does not bring it back, and the swarm is recovered from this machine"
+NO_MANAGER = "no manager reports a leader, and without one swarm starts no task again"
 IN_USE = "its side is in use"
 SIDE_UNSEEN = "a host of the volume was not seen, and may have newer data"
 OBJECTIONS: Mapping[str, str] = {
     NO_QUORUM_LEFT: "quorum-at-risk",
     NO_LEADER: "may-hold-swarm",
     NOT_SEEN: "not-seen",
+    NO_MANAGER: "no-leader",
     NO_FENCE: "no-fence-command",
     RECOVER_FIRST: "recover-first",
     IN_USE: "fix-by-hand",
     SIDE_UNSEEN: "fix-by-hand",
 }
 """The code of each reason not to run a command now (`recovery.error_codes`)."""
+STOPS = (",", ";", ".", ":")
+"""What ends a part of a sentence, and no argument."""
 
 
 @dataclass(frozen=True)
@@ -129,9 +133,9 @@ class Proposal:
 
     @property
     def own(self) -> tuple[str, ...]:
-        """The arguments of the command, if it is one of Requorum alone."""
+        """The arguments of the command, if it is one of Requorum alone, and no sentence goes on behind it."""
         words = tuple(shlex.split(self.command)) if self.command.startswith("requorum ") else ()
-        return () if {";", "then:"} & {*words} or any(word.endswith((",", ";")) for word in words) else words[1:]
+        return () if any(word.endswith(STOPS) for word in words) else words[1:]
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,27 @@
 """Machines that differ from what they should be: firewall, certificate, memory, raft log, release of the engine."""
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from recovery.planning import firewall
-from recovery.planning.findings.finding import Finding, Kind, Proposal, Remedy, Run, Weight, on_node
+from recovery.planning.findings.finding import (
+    NO_MANAGER,
+    NO_QUORUM_LEFT,
+    Finding,
+    Kind,
+    Proposal,
+    Remedy,
+    Run,
+    Weight,
+    on_node,
+)
 from recovery.planning.findings.managers import Tasks
 from recovery.planning.findings.sizes import in_words
 from recovery.swarm.evidence import Evidence, MachineSeen, SwarmSeen
 from recovery.swarm.model import NodeReport, Survey
 from recovery.swarm.raft_options import DEFAULTS, restored
+from recovery.swarm.votes import survives_outage
 
 if TYPE_CHECKING:
     from recovery.settings import Settings
@@ -35,7 +46,7 @@ def judge(
     for seen in looks:
         report = survey.of(seen.node)
         yield from _of_firewall(settings, report)
-        yield from _of_certificate(report, survey.taken)
+        yield from _of_certificate(survey, report)
         if seen.looked and seen.looked.machine and report.node.role == "manager":
             yield from _of_memory(settings, survey, swarm, report, seen.looked.machine)
             yield from _of_raft(survey, seen.node, seen.looked.machine, leader)
@@ -58,10 +69,10 @@ def _of_firewall(settings: "Settings", report: NodeReport) -> Iterator[Finding]:
         yield Finding(name, trouble, (on_node(Remedy.NETWORK, effect, *runs),), Kind.FIREWALL_GONE, evidence)
 
 
-def _of_certificate(report: NodeReport, now: datetime) -> Iterator[Finding]:
+def _of_certificate(survey: Survey, report: NodeReport) -> Iterator[Finding]:
     valid, name = report.certificate, report.node.name
-    if report.in_swarm and valid and valid.is_overdue(now):
-        left = (valid.ends - now) / timedelta(hours=1)
+    if report.in_swarm and valid and valid.is_overdue(survey.taken):
+        left = (valid.ends - survey.taken) / timedelta(hours=1)
         trouble = (
             f"the certificate of its node ends in {left:.1f} hours"
             if left > 0
@@ -72,7 +83,33 @@ def _of_certificate(report: NodeReport, now: datetime) -> Iterator[Finding]:
         )
         effect = "lets its engine ask a manager for a new certificate"
         restart = Proposal(Remedy.RESTART, f"requorum restart {name}", effect)
-        yield Finding(name, trouble, (restart,), Kind.CERTIFICATE_ENDS, evidence)
+        repair = restart if left > 0 else _joined_again(survey, report)
+        yield Finding(name, trouble, (repair,), Kind.CERTIFICATE_ENDS, evidence)
+
+
+def _joined_again(survey: Survey, report: NodeReport) -> Proposal:
+    """How a node gets a new certificate once its own has ended: no engine starts with that one, and no manager renews it
+    (swarmkit, ca.LoadSecurityConfig)."""
+    name, leader, entry = report.node.name, survey.leader, survey.entry(report.node)
+    leave = f"on {name}: docker swarm leave --force"
+    effect = (
+        "lets it join again with a new certificate. Do not restart its engine: it would not come back into the swarm"
+    )
+    if report.node.role == "worker":
+        return Proposal(Remedy.UPDATE, f"{leave}, then: pulumi up", effect, "" if leader else NO_MANAGER)
+    if leader is None:
+        return Proposal(Remedy.RECOVER, "requorum plan", "shows the recovery, which also gives new certificates")
+    refused = "" if survives_outage(report.node, leader.members, survey.told) else NO_QUORUM_LEFT
+    node_id = entry.node_id if entry else report.node_id
+    other = _other(survey, report)
+    join = f"on {name}, as docker swarm join-token manager on {other} shows: docker swarm join"
+    return Proposal(Remedy.UPDATE, f"on {other}: docker node demote {node_id}; {leave}; {join}", effect, refused)
+
+
+def _other(survey: Survey, report: NodeReport) -> str:
+    """Another manager with a leader than this one; this one if there is no other."""
+    led = [one.node.name for one in survey.managers if one.led]
+    return next((name for name in led if name != report.node.name), report.node.name)
 
 
 def _of_memory(

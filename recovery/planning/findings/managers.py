@@ -47,26 +47,31 @@ def _working(settings: "Settings", survey: Survey, leader: str, swarm: SwarmSeen
 
 @dataclass(frozen=True)
 class Tasks:
-    """The services with tasks on a node: those that another node takes, and those that would have no place elsewhere."""
+    """The services with tasks on a node: those that another node takes, those that would have no place elsewhere, and the global
+    ones, whose tasks end with their node."""
 
     movable: tuple[str, ...]
     bound: tuple[str, ...]
+    ending: tuple[str, ...] = ()
 
     @classmethod
     def on(cls, node_id: str, swarm: SwarmSeen) -> Self:
         """The services on the node of that ID. A worker takes a service if it meets all its constraints."""
-        here = sorted((one for one in swarm.services if node_id in one.runs_on), key=lambda one: one.name)
+        present = sorted((one for one in swarm.services if node_id in one.runs_on), key=lambda one: one.name)
+        here = [one for one in present if not one.everywhere]
         workers = [node for node in swarm.nodes if takes_tasks(node) and node.attributes.get("node.role") == "worker"]
         movable = [one for one in here if any(meets(one.constraints, worker) for worker in workers)]
-        return cls(tuple(one.name for one in movable), tuple(one.name for one in here if one not in movable))
+        bound = tuple(one.name for one in here if one not in movable)
+        return cls(tuple(one.name for one in movable), bound, tuple(one.name for one in present if one.everywhere))
 
     def drained(self, node_id: str, leader: str, further: str) -> Proposal:
         """The command that drains the node; by hand if a service would stop."""
         run = Run(leader, ("docker", "node", "update", "--availability", "drain", node_id))
+        ends = f". Of {', '.join(self.ending)}, which each node has, its task ends" if self.ending else ""
         if self.bound:
             effect = f"moves tasks to the workers. No worker takes {', '.join(self.bound)}: it waits, or another manager takes it"
-            return Proposal(Remedy.SETTING, run.where, f"{effect}. {further}")
-        return on_node(Remedy.SETTING, f"moves its tasks to the workers. {further}", run)
+            return Proposal(Remedy.SETTING, run.where, f"{effect}{ends}. {further}")
+        return on_node(Remedy.SETTING, f"moves its tasks to the workers{ends}. {further}", run)
 
 
 def _together(settings: "Settings") -> Iterator[Finding]:

@@ -8,51 +8,57 @@ from typing import TYPE_CHECKING
 
 from recovery.planning.findings.clocks import bounds
 from recovery.planning.findings.finding import Finding, Kind, Proposal, Remedy, Run, on_node
+from recovery.planning.firewall import data_path_port
 from recovery.swarm.evidence import Evidence, Heard, Ports
-from recovery.swarm.limits import VXLAN
+from recovery.swarm.limits import REFUSED, VXLAN
 from recovery.swarm.machines import Node
-from recovery.swarm.model import Survey
+from recovery.swarm.model import LocalState, Survey
 
 if TYPE_CHECKING:
     from recovery.settings import Settings
 
-MANAGERS_PORT, GOSSIP_PORT = 2377, 7946
+GOSSIP_PORT = 7946
 OVERLAP_SECONDS = 1.4
 """Two nodes that listened together for less may have missed each other: a node sends every 0.9 s."""
 RULE = re.compile(r"-A INPUT (?:[\w./:,-]+|!)(?: (?:[\w./:,-]+|!))*")
 """A rule as iptables lists it, without quotes."""
+TO = re.compile(r"(?<!! )--(?:dports?|ports) (\S+)")
+"""The ports to which the packets of a rule go (iptables-extensions(8): tcp, udp, multiport)."""
 DEVICE = re.compile(r"[\w.-]{1,15}")
 SHOWN = 6
 
 
 def judge(settings: "Settings", survey: Survey, looks: Sequence[Evidence]) -> Iterator[Finding]:
     """Findings of ports, then of packets that are too large."""
-    seen, overlay = _looked(survey, looks), _overlay(settings, survey)
+    seen, udp = _looked(survey, looks), _tried(settings, survey)
     nodes = {node.name: node for node in settings.nodes}
     closed: dict[tuple[str, int, str], list[str]] = {}
     for source, target in _pairs(seen, nodes):
-        for port, protocol, why in _untaken(seen[source], nodes[target], survey):
-            closed.setdefault((target, port, protocol), []).append(f"from {source}: {why}")
+        for port, why in _untaken(seen[source], seen[target], nodes[target], survey):
+            closed.setdefault((target, port, "tcp"), []).append(f"from {source}: {why}")
         if _listened_together(seen[source], seen[target]):
-            for port in _unheard(seen[target], source, overlay):
+            for port in _unheard(seen[target], source, udp):
                 closed.setdefault((target, port, "udp"), []).append(f"from {source}: no packet arrives")
     for (target, port, protocol), lines in sorted(closed.items()):
         yield _closed(seen[target], nodes[target], port, protocol, lines)
-    yield from _too_large(seen, nodes, overlay)
+    active = {name: one for name, one in seen.items() if _is_active(survey, name)}
+    yield from _too_large(active, nodes, settings.swarm.data_path_port)
 
 
 def untried(settings: "Settings", survey: Survey, looks: Sequence[Evidence]) -> Iterator[str]:
-    """The nodes between which UDP was not tried, because they did not listen at the same time."""
-    seen, overlay = _looked(survey, looks), _overlay(settings, survey)
+    """The nodes between which UDP was not tried, because they did not listen at the same time, and a port that nobody tried."""
+    seen, udp = _looked(survey, looks), _tried(settings, survey)
     nodes = {node.name: node for node in settings.nodes}
     pairs = [
         f"{source} to {target}"
         for source, target in _pairs(seen, nodes)
-        if not _listened_together(seen[source], seen[target]) and _unheard(seen[target], source, overlay)
+        if not _listened_together(seen[source], seen[target]) and _unheard(seen[target], source, udp)
     ]
     if pairs:
         more = f" and {len(pairs) - SHOWN} more ways" if len(pairs) > SHOWN else ""
         yield f"UDP was not tried: {', '.join(pairs[:SHOWN])}{more}. next: requorum doctor"
+    if seen and (port := data_path_port(settings, survey)) not in udp:
+        yield f"{port}/udp, the swarm's overlay traffic, was not tried. next: set requorum:swarm.dataPathPort to {port}"
 
 
 def _looked(survey: Survey, looks: Sequence[Evidence]) -> Mapping[str, Evidence]:
@@ -60,15 +66,21 @@ def _looked(survey: Survey, looks: Sequence[Evidence]) -> Mapping[str, Evidence]
     return {one.node: one for one in looks if one.looked and one.looked.ports and survey.of(one.node).in_swarm}
 
 
-def _overlay(settings: "Settings", survey: Survey) -> int:
-    facts = survey.leader.swarm if survey.leader else None
-    return facts.data_path_port if facts else settings.swarm.data_path_port
+def _is_active(survey: Survey, name: str) -> bool:
+    """Whether a node's engine works in the swarm. One that does not listens at no port of it, and has none of its networks."""
+    return survey.of(name).state is LocalState.ACTIVE
 
 
-def _unheard(target: Evidence, source: str, overlay: int) -> list[int]:
+def _tried(settings: "Settings", survey: Survey) -> tuple[int, ...]:
+    """The UDP ports of the swarm that a look tries: the overlay's only if the settings name the swarm's own."""
+    port = settings.swarm.data_path_port
+    return (GOSSIP_PORT, port) if port == data_path_port(settings, survey) else (GOSSIP_PORT,)
+
+
+def _unheard(target: Evidence, source: str, udp: Sequence[int]) -> list[int]:
     """The UDP ports of a node at which no packet of another one arrived."""
     heard = _ports(target).heard
-    return [port for port in (GOSSIP_PORT, overlay) if Heard(source, port, large=False) not in heard]
+    return [port for port in udp if Heard(source, port, large=False) not in heard]
 
 
 def _pairs(seen: Mapping[str, Evidence], nodes: Mapping[str, Node]) -> Iterator[tuple[str, str]]:
@@ -85,12 +97,19 @@ def _ports(of: Evidence) -> Ports:
     return of.looked.ports
 
 
-def _untaken(source: Evidence, target: Node, survey: Survey) -> Iterator[tuple[int, str, str]]:
-    """The TCP ports of a node that another one could not reach. A worker has no port of managers."""
+def _untaken(source: Evidence, target: Evidence, node: Node, survey: Survey) -> Iterator[tuple[int, str]]:
+    """The TCP ports of a node that another one could not reach. A worker has no port of managers.
+
+    An engine that does not work in the swarm does not listen, so that its machine refuses connections. That counts only if
+    a rule of its own firewall refuses them too: the rule may be why the engine does not work.
+    """
+    manages = survey.of(node.name).raft and node.role == "manager"
     for one in _ports(source).untaken:
-        manages = survey.of(target.name).raft and target.role == "manager"
-        if one.peer == target.name and (one.port == GOSSIP_PORT or (one.port == MANAGERS_PORT and manages)):
-            yield one.port, "tcp", one.why
+        if one.peer != node.name or not (one.port == GOSSIP_PORT or (one.port == node.listen_port and manages)):
+            continue
+        rejected = any(_is_about(rule, one.port, "tcp") and "REJECT" in rule.split() for rule in _ports(target).rules)
+        if one.why != REFUSED or _is_active(survey, node.name) or rejected:
+            yield one.port, one.why
 
 
 def _listened_together(one: Evidence, other: Evidence) -> bool:
@@ -111,22 +130,24 @@ def _closed(seen: Evidence, node: Node, port: int, protocol: str, lines: Sequenc
         f"{port}/{protocol} of {node.name} does not pass from {len(lines)} other node{'s' if len(lines) > 1 else ''}"
     )
     proposals: tuple[Proposal, ...] = ()
+    address = node.data_path if protocol == "udp" and port != GOSSIP_PORT else node.address
     if rules:
-        address = node.data_path if port not in (GOSSIP_PORT, MANAGERS_PORT) else node.address
         program = "iptables" if address.version == 4 else "ip6tables"
         runs = (Run(node.name, (program, "-w", "5", "-D", *shlex.split(rule)[1:])) for rule in rules)
         proposals = (on_node(Remedy.NETWORK, "removes the rules until somebody or a service adds them again", *runs),)
-    by_hand = (
-        f"let {port}/{protocol} to {node.address} pass, in the firewalls of the nodes and of the network between them"
-    )
+    by_hand = f"let {port}/{protocol} to {address} pass, in the firewalls of the nodes and of the network between them"
     found = (*proposals, Proposal(Remedy.NETWORK, by_hand, "lets the nodes reach each other"))
     return Finding(node.name, trouble, found, Kind.PORT_CLOSED, evidence, detail=f"{port}/{protocol}")
 
 
 def _closes(rule: str, port: int, protocol: str) -> bool:
     """Whether a rule is one that the operator may remove, and is about that port."""
-    words = rule.replace(",", " ").split()
-    return bool(RULE.fullmatch(rule)) and str(port) in words and protocol in words
+    return bool(RULE.fullmatch(rule)) and _is_about(rule, port, protocol)
+
+
+def _is_about(rule: str, port: int, protocol: str) -> bool:
+    to = {one for ports in TO.findall(rule) for one in ports.split(",")}
+    return str(port) in to and protocol in rule.split()
 
 
 def _too_large(seen: Mapping[str, Evidence], nodes: Mapping[str, Node], overlay: int) -> Iterator[Finding]:

@@ -2,12 +2,17 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from recovery.planning.findings.constraints import meets, takes_tasks, unmet
 from recovery.planning.findings.finding import Finding, Kind, Proposal, Remedy, Run, on_node
 from recovery.planning.findings.volumes import broken
+from recovery.spans import span
+from recovery.swarm.drained import noted
 from recovery.swarm.evidence import Ended, Evidence, NodeSeen, ServiceSeen, SwarmSeen
+from recovery.swarm.maintenance import Maintenance
+from recovery.swarm.walk_mark import Mark
 
 if TYPE_CHECKING:
     from recovery.swarm.model import Survey
@@ -21,8 +26,14 @@ NAME = re.compile(r"[a-zA-Z0-9][\w.-]*")
 """The engine takes no other name for a service."""
 LABEL = re.compile(r"\s*node\.labels\.(\S+?)\s*==\s*(\S+)\s*")
 LINES = 10
-LABELLED = 3
-"""So many nodes are proposed for a label that no node has."""
+FEW = 3
+"""So many nodes are proposed for a label that no node has, and so many of those that are away."""
+UPDATED_SECONDS = 86_400.0
+"""A loop that goes on later than this after an update is rarely the update's fault."""
+NO_SPACE = "no space left on device"
+"""The kernel's words for a full disk (errno(3): ENOSPC)."""
+NO_NODE = "no suitable node"
+"""How the reason begins that the scheduler gives (swarmkit, manager/scheduler)."""
 Names = Mapping[str, str]
 """The names of nodes in the settings, by their IDs in the swarm."""
 
@@ -41,17 +52,20 @@ def judge(survey: "Survey", leader: str, swarm: SwarmSeen | None, looks: Sequenc
         if loops(service, most) and not broken(service):
             yield _loop(leader, service, names, ended)
         if service.waits:
-            yield _waiting(leader, service, nodes, names)
+            yield _waiting(survey, leader, service, nodes, names)
 
 
 def loops(service: ServiceSeen, most: int | None = None) -> bool:
     """Whether its tasks fail again and again, and go on to: the last failure is not much older than the time between them.
 
+    Replicas that failed once each, as on a node that restarted, are no loop, where the swarm keeps two failures of one replica.
     ``most`` are the tasks that the swarm keeps of each replica, with the one that runs (swarmkit, taskreaper).
     """
-    ages = [one.age for one in service.failures if one.age <= LOOP_SECONDS]
+    recent = [one for one in service.failures if one.age <= LOOP_SECONDS]
+    ages = [one.age for one in recent]
     kept = LOOP_FAILURES if most is None else max(LEAST_FAILURES, min(LOOP_FAILURES, most - 1))
-    if len(ages) < kept:
+    once = len({one.replica for one in recent}) == len(recent)
+    if len(ages) < kept or (once and (most is None or most > LEAST_FAILURES)):
         return False
     between = (max(ages) - min(ages)) / (len(ages) - 1)
     return min(ages) <= 2 * between + OVER_SECONDS
@@ -69,28 +83,46 @@ def _loop(leader: str, service: ServiceSeen, names: Names, ended: Sequence[Ended
     errors = dict.fromkeys(one.error for one in recent if one.error)
     evidence = (*errors, *(f"its log: {line}" for line in log[-LINES:]))
     age = f"the last one {newest.age:.0f} s ago"
-    return Finding(service.name, f"{trouble}, {age}", tuple(_of_loop(leader, service)), Kind.RESTART_LOOP, evidence)
+    full = any(NO_SPACE in one.error for one in recent)
+    proposals = tuple(_of_loop(leader, service, places if full else ""))
+    return Finding(service.name, f"{trouble}, {age}", proposals, Kind.RESTART_LOOP, evidence)
 
 
-def _of_loop(leader: str, service: ServiceSeen) -> Iterator[Proposal]:
-    if service.rolls_back:
-        argv = ("docker", "service", "rollback", "--detach", service.name)
-        yield on_node(
-            Remedy.SERVICE, "gives the service back the specification before its last update", Run(leader, argv)
-        )
+def _of_loop(leader: str, service: ServiceSeen, full: str) -> Iterator[Proposal]:
+    """The last update is undone first only if it may be the cause, and tasks that run are not stopped before a person has looked.
+
+    ``full`` are the nodes whose disks are full.
+    """
+    fresh = service.rolls_back and service.since_update <= UPDATED_SECONDS and not full
+    ago = f", {span(timedelta(seconds=service.since_update))} ago" if service.since_update else ""
+    effect = f"gives the service back the specification before its last update{ago}"
+    back = on_node(Remedy.SERVICE, effect, Run(leader, ("docker", "service", "rollback", "--detach", service.name)))
+    repair = "repair what its error and its log name, then update the service"
+    by_hand = Proposal(Remedy.SERVICE, f"make space on the full disk of {full}" if full else repair, "ends the cause")
+    stop = []
     if service.replicas:
-        argv = ("docker", "service", "scale", "--detach", f"{service.name}=0")
         effect = f"stops the loop. No task of it runs until it is scaled back to {service.replicas}"
-        yield on_node(Remedy.SERVICE, effect, Run(leader, argv))
-    yield Proposal(Remedy.SERVICE, "repair what its error and its log name, then update the service", "ends the cause")
+        argv = ("docker", "service", "scale", "--detach", f"{service.name}=0")
+        stop = [on_node(Remedy.SERVICE, effect, Run(leader, argv))]
+    careful = service.runs_on or (service.rolls_back and not fresh) or full
+    yield from (back,) if fresh else ()
+    yield from (by_hand, *stop) if careful else (*stop, by_hand)
+    yield from (back,) if service.rolls_back and not fresh else ()
 
 
-def _waiting(leader: str, service: ServiceSeen, nodes: Sequence[NodeSeen], names: Names) -> Finding:
+def _waiting(survey: "Survey", leader: str, service: ServiceSeen, nodes: Sequence[NodeSeen], names: Names) -> Finding:
     lacking, apart = unmet(service.constraints, nodes)
-    away = [node for node in nodes if service.constraints and apart and meets(service.constraints, node)]
-    if away:
-        states = (f"{_called(node, names)} is {_away(node)}" for node in away)
-        why = f"only nodes that take no tasks meet its constraints: {', '.join(states)}"
+    fitting = [node for node in nodes if meets(service.constraints, node)]
+    able = any(map(takes_tasks, fitting))
+    placeless = any(NO_NODE in one for one in service.waits)
+    away = [node for node in fitting if not takes_tasks(node)] if placeless or apart else []
+    states = ", ".join(f"{_called(node, names)} is {_away(node)}" for node in away[:FEW])
+    states += f" and {len(away) - FEW} more" if len(away) > FEW else ""
+    if away and able:
+        why = f"no node that is Ready and active takes it, and {states}"
+    elif away:
+        why = f"only nodes that take no tasks meet its constraints: {states}"
+        why = why if service.constraints else f"no node takes tasks: {states}"
     elif lacking:
         why = f"no node that is Ready and active meets {' and '.join(lacking)}"
     elif apart:
@@ -99,8 +131,10 @@ def _waiting(leader: str, service: ServiceSeen, nodes: Sequence[NodeSeen], names
         why = "no node takes it"
     trouble = f"service {service.name} has tasks that wait: {why}"
     evidence = (*service.waits, *(f"constraint: {one}" for one in service.constraints))
-    proposals = tuple(_of_away(away, names) if away else _of_waiting(leader, service, lacking, nodes, names))
-    return Finding(service.name, trouble, proposals, Kind.UNPLACED, evidence)
+    back = [] if not away else list(_of_away(survey, leader, away[:FEW], names))
+    others = [] if away and not able else list(_of_waiting(leader, service, lacking, nodes, names))
+    proposals = sorted((*back, *others), key=lambda one: one.able and able)
+    return Finding(service.name, trouble, tuple(proposals), Kind.UNPLACED, evidence)
 
 
 def _called(node: NodeSeen, names: Names) -> str:
@@ -110,19 +144,33 @@ def _called(node: NodeSeen, names: Names) -> str:
 
 def _away(node: NodeSeen) -> str:
     state = node.attributes.get("state")
-    return state if state and state != "ready" else node.attributes.get("availability") or "not active"
+    availability = node.attributes.get("availability", "")
+    words = {"drain": "drained", "pause": "paused"}
+    return state if state and state != "ready" else words.get(availability) or "not active"
 
 
-def _of_away(away: Sequence[NodeSeen], names: Names) -> Iterator[Proposal]:
-    """Its place exists: its data may be there, so nothing is proposed that starts it anywhere else."""
+def _of_away(survey: "Survey", leader: str, away: Sequence[NodeSeen], names: Names) -> Iterator[Proposal]:
+    """Its place exists: its data may be there, so nothing is proposed that starts it anywhere else.
+
+    Whoever drained the node gives it back: maintenance, a walk over all nodes, or a person.
+    """
+    members = {one.node_id: one for one in survey.leader.members} if survey.leader else {}
     for node in away:
-        name = names.get(node.node)
-        if name and node.attributes.get("state") == "ready":
-            effect = "lets that node take tasks again"
-            yield Proposal(Remedy.SERVICE, f"requorum undrain {name}", effect)
-        else:
-            effect = "lets that node take tasks again. If the doctor names it too, begin there"
+        name, entry = names.get(node.node), members.get(node.node)
+        effect = "lets that node take tasks again"
+        if not (name and entry and node.attributes.get("state") == "ready"):
+            effect = f"{effect}. If the doctor names it too, begin there"
             yield Proposal(Remedy.SERVICE, f"bring {_called(node, names)} back", effect)
+        elif Maintenance.of(entry):
+            yield Proposal(Remedy.SERVICE, f"requorum undrain {name}", effect)
+        elif noted(entry):
+            mark = Mark.of(entry)
+            whose = f" ({mark.walk})" if mark else ""
+            wait = f"wait for the run that drained {name}{whose}. If none runs, run the same command again"
+            yield Proposal(Remedy.SERVICE, wait, effect)
+        else:
+            run = Run(leader, ("docker", "node", "update", "--availability", "active", entry.node_id))
+            yield Proposal(Remedy.SERVICE, run.where, f"{effect}. Ask first who took it out of service, and why")
 
 
 def _of_waiting(
@@ -137,7 +185,7 @@ def _of_waiting(
         if label := LABEL.fullmatch(one):
             rest = [other for other in service.constraints if other != one]
             able = [node for node in nodes if takes_tasks(node) and meets(rest, node)]
-            for node in able[:LABELLED]:
+            for node in able[:FEW]:
                 run = Run(leader, ("docker", "node", "update", "--label-add", f"{label[1]}={label[2]}", node.node))
                 effect = f"lets {_called(node, names)} run it. Add the label in the stack file too"
                 yield Proposal(Remedy.SERVICE, run.where, effect)

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from recovery.planning.findings.finding import Finding, Kind, Proposal, Remedy, Run, Weight, on_node
 from recovery.swarm.evidence import Evidence, Unit
+from recovery.swarm.model import NodeReport
 
 NAME = re.compile(r"[\w:.\\@-]+\.\w+")
 """systemd.unit(5): a valid unit name."""
@@ -12,10 +13,11 @@ ENGINE = frozenset({"docker.service", "docker.socket", "containerd.service"})
 """A restart of these goes through `requorum restart`, which asks whether the quorum survives it."""
 
 
-def judge(seen: Evidence) -> Iterator[Finding]:
-    """A finding for each failed unit."""
+def judge(seen: Evidence, report: NodeReport) -> Iterator[Finding]:
+    """A finding for each failed unit. An engine that fails over its log or its disk is a finding with another repair."""
+    known = ENGINE if report.damage or report.full else frozenset()
     for unit in seen.looked.units if seen.looked else ():
-        if NAME.fullmatch(unit.name):
+        if NAME.fullmatch(unit.name) and unit.name not in known:
             trouble = f"unit {unit.name} failed" + (f": {unit.why}" if unit.why else "")
             evidence = tuple(unit.lines[-5:])
             weight = Weight.URGENT if unit.name in ENGINE else Weight.SOON

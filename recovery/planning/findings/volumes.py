@@ -10,6 +10,7 @@ from recovery.planning.findings.sizes import in_words
 from recovery.swarm.client import IN_SHELL
 from recovery.swarm.evidence import Disk, Evidence, Failure, ServiceSeen, SwarmSeen
 from recovery.swarm.limits import is_low
+from recovery.swarm.model import Reach
 
 if TYPE_CHECKING:
     from recovery.settings import Settings
@@ -64,7 +65,7 @@ def judge(
 
     ``opens``: an identity here opens the copies. Without one, no data could be given back.
     """
-    names = {node_id: name for name, node_id in survey.told.items()}
+    names = {one.node_id: one.node.name for one in survey.reports if one.node_id and one.reach is Reach.ANSWERS}
     for service in swarm.services if swarm else ():
         if (fault := broken(service)) and NAME.fullmatch(service.name):
             yield _unmountable(leader, service, *fault, names)
@@ -77,8 +78,9 @@ def judge(
 
 
 def broken(service: ServiceSeen) -> tuple[Failure, re.Match[str]] | None:
-    """The newest failure of a service that says that a volume's file system does not mount."""
-    return next(((one, match) for one in service.failures if (match := MOUNT.search(one.error))), None)
+    """The newest failure of a service that says that a volume's file system does not mount on a node where no task runs now."""
+    away = (one for one in service.failures if one.node not in service.runs_on)
+    return next(((one, match) for one in away if (match := MOUNT.search(one.error))), None)
 
 
 def _unmountable(

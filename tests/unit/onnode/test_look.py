@@ -19,7 +19,7 @@ from recovery.node.reported import FORMS
 from recovery.onnode import look
 from recovery.onnode.look import disks, drbd, layers, machine, output, ports, services, units
 from recovery.swarm import records
-from recovery.swarm.limits import VXLAN
+from recovery.swarm.limits import REFUSED, VXLAN
 from tests.unit.onnode.test_space import program
 
 
@@ -233,6 +233,75 @@ def test_a_manager_tells_of_failed_and_waiting_tasks(engine: Any) -> None:
     assert found["nodes"][0]["attributes"]["node.labels.disk"] == "hdd"
 
 
+def test_a_task_on_a_node_that_is_down_does_not_run(engine: Any) -> None:
+    """Swarm wants it to end, and hears nothing of it: its last state stays."""
+    path, answers = engine
+    answers["/services"] = [{"ID": "s1", "Spec": {"Name": "web", "Mode": {"Global": {}}}}]
+    answers["/tasks"] = [task("running", node="n1", wanted="shutdown"), {**task("running", node="n2"), "Slot": 4}]
+    answers["/nodes"] = []
+    (one,) = services.look(path)["services"]
+    assert (one["runs_on"], one["everywhere"]) == (["n2"], True)
+
+
+def test_a_task_of_a_job_waits_as_one_of_a_service(engine: Any) -> None:
+    path, answers = engine
+    answers["/services"] = [{"ID": "s1", "Spec": {"Name": "report", "Mode": {"ReplicatedJob": {}}}}]
+    answers["/tasks"], answers["/nodes"] = [task("pending", error="no suitable node", wanted="complete")], []
+    assert services.look(path)["services"][0]["waits"] == ["no suitable node"]
+
+
+@pytest.mark.parametrize(
+    ("previous", "told"),
+    [
+        (None, False),
+        (
+            {
+                "TaskTemplate": {"ContainerSpec": {"Image": "web:1"}, "ForceUpdate": 0},
+                "Mode": {"Replicated": {"Replicas": 3}},
+            },
+            True,
+        ),
+        (
+            {
+                "TaskTemplate": {"ContainerSpec": {"Image": "web:1"}, "ForceUpdate": 0},
+                "Mode": {"Replicated": {"Replicas": 0}},
+            },
+            False,
+        ),
+        (
+            {
+                "TaskTemplate": {"ContainerSpec": {"Image": "web:2"}, "ForceUpdate": 0},
+                "Mode": {"Replicated": {"Replicas": 1}},
+            },
+            False,
+        ),
+        (
+            {
+                "TaskTemplate": {"ContainerSpec": {"Image": "web:2"}, "ForceUpdate": 8},
+                "Mode": {"Replicated": {"Replicas": 3}},
+            },
+            False,
+        ),
+    ],
+    ids=["never updated", "another image", "it was at 0", "it was scaled", "it was forced"],
+)
+def test_a_service_rolls_back_only_to_other_tasks(engine: Any, previous: Any, told: bool) -> None:
+    path, answers = engine
+    spec = {
+        "TaskTemplate": {"ContainerSpec": {"Image": "web:2"}, "ForceUpdate": 1},
+        "Mode": {"Replicated": {"Replicas": 3}},
+    }
+    began = f"{datetime.now(UTC) - timedelta(hours=2):%Y-%m-%dT%H:%M:%S}.123Z"
+    answers["/services"] = [
+        {"ID": "s1", "Spec": {"Name": "web", **spec}, "PreviousSpec": previous, "UpdateStatus": {"StartedAt": began}}
+    ]
+    answers["/tasks"], answers["/nodes"] = [{**task("failed"), "Slot": 2}], []
+    (one,) = services.look(path)["services"]
+    assert one["rolls_back"] is told
+    assert 7199 <= one["since_update"] <= 7300
+    assert one["failures"][0]["slot"] == 2
+
+
 def test_the_last_lines_of_a_services_container_are_told_once(engine: Any) -> None:
     path, answers = engine
     listed = [
@@ -260,13 +329,21 @@ def test_packets_are_heard_on_a_port_that_another_program_has(
     with socket.socket({4: socket.AF_INET, 6: socket.AF_INET6}[version], socket.SOCK_DGRAM) as other:
         other.bind((address, 17946))
         peers = [{"name": "a", "address": address, "path": address, "manager": False}]
-        found = ports.look(tmp_path / "none", {"node": "a", "peers": peers, "port": 14789, "token": "t1"})
+        request = {"node": "a", "peers": peers, "port": 14789, "managers_port": 2377, "token": "t1"}
+        found = ports.look(tmp_path / "none", request)
     assert found["ended"] - found["began"] < ports.WINDOW_SECONDS
     assert [(one["peer"], one["port"], one["large"]) for one in found["heard"]] == [
         ("a", 14789, False), ("a", 14789, True), ("a", 17946, False),
     ]  # fmt: skip
-    assert [(one["peer"], one["port"]) for one in found["untaken"]] == [("a", 17946)]
+    assert [(one["peer"], one["port"], one["why"]) for one in found["untaken"]] == [("a", 17946, REFUSED)]
     assert found["large"] == ports.DEFAULT_MTU + VXLAN[version]
+
+
+def test_a_manager_is_tried_at_the_port_of_its_swarm(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as gossip, socket.create_server(("127.0.0.1", 0)) as api:
+        monkeypatch.setattr(ports, "GOSSIP_PORT", gossip.getsockname()[1])
+        peers = [{"name": "a", "address": "127.0.0.1", "path": "127.0.0.1", "manager": True}]
+        assert ports._connections(peers, api.getsockname()[1]) == ([], set())
 
 
 def test_the_rules_that_close_a_port_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,7 +59,7 @@ class Pair:
 
     def _begin(self, name: str) -> "subprocess.Popen[str]":
         peers = [{"name": n, "address": a, "path": a, "manager": False} for n, a in ADDRESSES.items() if n != name]
-        request = json.dumps({"node": name, "peers": peers, "port": 4789, "token": "t1"})
+        request = json.dumps({"node": name, "peers": peers, "port": 4789, "managers_port": 2377, "token": "t1"})
         argv = ["ip", "netns", "exec", self.spaces[name], sys.executable, "-c", PROGRAM, request]
         return subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True)
 

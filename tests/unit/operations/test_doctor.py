@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from recovery.cli import app, console
 from recovery.cli import doctor as command
-from recovery.errors import CommandFailed, SettingError
+from recovery.errors import CommandFailed, SettingError, Silent, TransportError
 from recovery.node.shell import Output
 from recovery.operations import doctor
 from recovery.planning.diagnosis import Kind as DiagnosisKind
@@ -115,6 +115,25 @@ def test_after_a_command_that_fails_no_other_runs(wires: Wires, ran: list[Any]) 
         doctor.carry_out(cluster, proposal, lambda _: 0, say=lambda _: None)
     assert failed.value.node == "worker-1"
     assert [argv[-1] for _, argv in ran] == ["--force", "false"]
+
+
+def test_after_a_node_that_is_lost_in_the_midst_the_commands_that_did_not_run_are_told(
+    wires: Wires, ran: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from recovery.cluster import Cluster
+
+    def lost(*_: Any) -> Output:
+        raise Silent(
+            "running it", "no answer within 20 s", remedy="requorum status", node="worker-1", code="node-silent"
+        )
+
+    cluster = Cluster(console._settings("", None))
+    monkeypatch.setattr(wires.shell, "run", lost)
+    with pytest.raises(TransportError, match=r"no answer.*Not run: on worker-1: docker image prune") as failed:
+        doctor.carry_out(cluster, on_node(Remedy.FREE, "", PRUNE, PRUNE), lambda _: 0, say=lambda _: None)
+    assert failed.value.node == "worker-1"
+    with pytest.raises(Silent):
+        doctor.carry_out(cluster, on_node(Remedy.FREE, "", PRUNE), lambda _: 0, say=lambda _: None)
 
 
 def test_a_command_of_requorum_among_others_stops_them_too(wires: Wires, ran: list[Any]) -> None:

@@ -173,6 +173,33 @@ def test_no_proposal_that_can_be_taken_halts_a_manager_the_quorum_needs(reports:
                 assert survives_outage(S.node(case.node), seen.leader.members)
 
 
+PENDING = replace(make.worker(W1), state=LocalState.PENDING)
+
+
+@pytest.mark.parametrize(
+    ("managers", "worker", "codes"),
+    [
+        ((make.gone(A), make.gone(B), make.gone(C)), PENDING, {"restart": "no-leader", "reboot": "no-leader"}),
+        (
+            (make.leaderless(A), make.silent(B), make.silent(C)),
+            PENDING,
+            {"restart": "no-leader", "reboot": "no-leader"},
+        ),
+        ((make.gone(A), make.gone(B), make.gone(C)), NodeReport(W1, Reach.NO_ENGINE), {"restart": "", "reboot": ""}),
+        ((led(A), led(B), led(C)), PENDING, {"restart": "", "reboot": ""}),
+    ],
+    ids=["all managers lost", "no quorum", "its engine is down", "a leader"],
+)
+def test_a_worker_that_waits_for_a_manager_is_not_restarted(
+    managers: tuple[NodeReport, ...], worker: NodeReport, codes: dict[str, str]
+) -> None:
+    """Its containers run. After a restart, no manager starts them again."""
+    case = next(one for one in cases(*managers, worker) if one.node == "worker-1")
+    assert {str(one.remedy): one.code for one in case.proposals if str(one.remedy) in codes} == codes
+    leads = managers[0].control
+    assert any(one.effect.endswith("swarm starts their tasks again") for one in case.proposals) is leads
+
+
 def test_replacing_an_existing_machine_needs_a_command_or_a_word() -> None:
     bare = make.settings(hosts={"driver": "existing"})
     [case] = cases(*WITHOUT_C, make.silent(C), of=bare)

@@ -1,6 +1,6 @@
 """Whether a recovery from here would work: a table over everything that may be wrong, and that nothing of it is green."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -28,6 +28,8 @@ from recovery.planning.readiness import (
 )
 from recovery.settings import Settings
 from recovery.swarm.found import SwarmFacts
+from recovery.swarm.machines import Node
+from recovery.swarm.model import NodeReport
 from tests.unit import factories as make
 
 S = make.settings()
@@ -240,6 +242,16 @@ def test_a_swarm_that_is_autolocked_is_asked_for_its_keys_whatever_the_settings_
     facts = SwarmFacts({"EncryptionConfig": {"AutoLockManagers": True}})
     seen = make.survey([replace(first, swarm=facts), *others])
     assert [one.short for one in unmet(judge(S, seen, stock(), {}, make.NOW))] == ["no unlock key in escrow"]
+
+
+@pytest.mark.parametrize("report", [make.silent, make.damaged, make.full, make.halted, make.gone, make.empty])
+def test_a_manager_that_cannot_be_copied_is_brought_back_first(report: Callable[[Node], NodeReport]) -> None:
+    """Its copies get old because of it, and `requorum copies take` takes none of it."""
+    old = {**good(), "manager-c": [one("manager-c", ago=2 * DAY)], "manager-b": [one("manager-b", ago=2 * DAY)]}
+    seen = make.survey([report(r.node) if r.node.name == "manager-c" else r for r in make.healthy(S).reports])
+    remedies = {one.name: one.remedy for one in unmet(judge(S, seen, stock(old), {}, make.NOW))}
+    assert remedies["copy of manager-b"] == "requorum copies take"
+    assert remedies["copy of manager-c"] == "bring manager-c back (requorum doctor), then: requorum copies take"
 
 
 def test_only_what_is_missing_here_is_about_this_machine() -> None:

@@ -9,6 +9,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from recovery.planning.warnings import declared_lost, doubles, unnamed, warnings
 from recovery.swarm import maintenance
+from recovery.swarm.found import Validity
 from recovery.swarm.model import NodeReport, Reach
 from recovery.swarm.on_node import OnNode
 from tests.unit import factories as make
@@ -30,6 +31,15 @@ def heard_from(reports: tuple[NodeReport, ...], name: str, address: str) -> list
 
 def test_a_healthy_swarm_has_none() -> None:
     assert warnings(make.survey(WELL)) == ()
+
+
+@pytest.mark.parametrize(("left", "told"), [(1, "requorum restart manager-b"), (-1, "requorum doctor")])
+def test_an_engine_whose_certificate_has_ended_is_not_to_be_restarted(left: int, told: str) -> None:
+    """It would not come back into the swarm."""
+    ends = make.NOW + timedelta(days=left)
+    seen = (LED[0], replace(LED[1], certificate=Validity(ends - timedelta(days=90), ends)), *WELL[2:])
+    [warning] = warnings(make.survey(seen))
+    assert warning.endswith(f"next: {told}")
 
 
 def test_an_identity_that_is_heard_from_elsewhere_too(snapshot: SnapshotAssertion) -> None:

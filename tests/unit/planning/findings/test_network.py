@@ -9,8 +9,12 @@ from hypothesis import strategies as st
 
 from recovery.planning.findings import all as findings
 from recovery.planning.findings.clocks import LIMIT_SECONDS, bounds
+from recovery.planning.findings.finding import Finding, Kind, Proposal, Remedy
 from recovery.settings import parse
-from recovery.swarm.evidence import Evidence, Heard, Looked, MachineSeen, Ports, Untaken
+from recovery.swarm.evidence import Evidence, Heard, Looked, MachineSeen, Ports, SwarmSeen, Untaken
+from recovery.swarm.found import SwarmFacts
+from recovery.swarm.limits import REFUSED
+from recovery.swarm.model import LocalState, NodeReport, Reach, Survey
 from tests.unit import factories as make
 from tests.unit.planning.findings.looks import AT, HEALTHY, NAMES, S, look, named, only
 
@@ -125,12 +129,110 @@ def test_a_tcp_port_that_takes_no_connection_is_told(untaken: Untaken, names: li
     assert named(*network(worker_1=open_ports("worker-1", untaken=(untaken,)))) == names
 
 
+def with_report(name: str, **changes: Any) -> Survey:
+    """The healthy survey, in which one report is different."""
+    reports = tuple(replace(one, **changes) if one.node.name == name else one for one in HEALTHY.reports)
+    return replace(HEALTHY, reports=reports)
+
+
+REJECT = "-A INPUT -p tcp -m tcp --dport 2377 -j REJECT --reject-with icmp-port-unreachable"
+DROP_IT = "-A INPUT -s 192.0.2.0/24 -p tcp -m tcp --dport 2377 -j DROP"
+INACTIVE = (LocalState.ERROR, LocalState.LOCKED, LocalState.PENDING)
+
+
+@pytest.mark.parametrize(
+    ("state", "why", "rules", "told"),
+    [
+        *((state, REFUSED, (), False) for state in INACTIVE),
+        (LocalState.ACTIVE, REFUSED, (), True),
+        (LocalState.ACTIVE, REFUSED, (REJECT,), True),
+        *((state, REFUSED, (REJECT,), True) for state in INACTIVE),
+        (LocalState.ERROR, REFUSED, (DROP_IT,), False),
+        *((state, "timed out", (), True) for state in INACTIVE),
+        (LocalState.PENDING, "No route to host", (), True),
+    ],
+)
+def test_a_port_at_which_an_engine_does_not_listen_is_not_closed(
+    state: LocalState, why: str, rules: tuple[str, ...], told: bool
+) -> None:
+    """An engine out of the swarm refuses every connection. A rule of its firewall may refuse too, and be the cause."""
+    untaken = tuple(Untaken("manager-b", port, why) for port in (2377, 7946))
+    others = {name.replace("-", "_"): open_ports(name, untaken=untaken) for name in NAMES if name != "manager-b"}
+    looks = network(**others, manager_b=open_ports("manager-b", rules=rules))
+    found = named(*looks, survey=with_report("manager-b", state=state))
+    assert ("port-closed@manager-b:2377/tcp" in found) is told
+    assert ("port-closed@manager-b:7946/tcp" in found) is (told and (state is LocalState.ACTIVE or why != REFUSED))
+
+
+@pytest.mark.parametrize(
+    ("report", "names"),
+    [
+        (make.damaged, []),
+        (make.full, []),
+        (make.halted, []),
+        (lambda node: NodeReport(node, Reach.NO_ENGINE, raft=True), []),
+        (make.leaderless, ["port-closed@manager-b:2377/tcp", "port-closed@manager-b:7946/tcp"]),
+    ],
+    ids=["damaged", "full", "halted", "engine down", "no leader"],
+)
+def test_a_manager_that_is_found_unhealthy_gets_no_finding_of_ports_that_nobody_listens_at(
+    report: Any, names: list[str]
+) -> None:
+    untaken = tuple(Untaken("manager-b", port, REFUSED) for port in (2377, 7946))
+    others = {name.replace("-", "_"): open_ports(name, untaken=untaken) for name in NAMES if name != "manager-b"}
+    reports = [report(one.node) if one.node.name == "manager-b" else one for one in HEALTHY.reports]
+    assert named(*network(**others), survey=make.survey(reports)) == names
+
+
+def test_the_port_of_managers_is_that_of_the_swarm() -> None:
+    of = make.settings(swarm={"listenPort": 4377})
+    untaken = (Untaken("manager-b", 4377, "timed out"), Untaken("manager-c", 2377, REFUSED))
+    looks = network(worker_1=open_ports("worker-1", untaken=untaken))
+    assert named(*looks, of=of, survey=make.healthy(of)) == ["port-closed@manager-b:4377/tcp"]
+
+
+def test_overlay_traffic_at_a_port_that_was_not_tried_is_no_finding() -> None:
+    survey = with_report("manager-a", swarm=SwarmFacts({}, 7789))
+    assert named(*network(), survey=survey) == []
+    told = next(one for one in findings.unseen(S, survey, network()) if "7789" in one)
+    assert "requorum:swarm.dataPathPort" in told
+
+
+def test_overlay_traffic_that_does_not_pass_names_the_address_that_it_takes() -> None:
+    values = make.raw()
+    values["managers"][1]["dataPathAddress"] = "10.77.9.12"
+    of = parse(values)
+    lost = [(name, OVERLAY, large) for name in NAMES for large in (True, False)]
+    found = only(*network(manager_b=without("manager-b", *lost)), of=of, survey=make.healthy(of))
+    assert "4789/udp to 10.77.9.12 " in found.proposals[-1].command
+
+
+def test_an_engine_out_of_the_swarm_does_not_know_how_large_packets_of_its_networks_are() -> None:
+    """It lists no overlay network. So what it sends is as large as those of a network whose options name no MTU."""
+    small = {name.replace("-", "_"): open_ports(name, mtu=1400, large=1400) for name in NAMES}
+    lost = {
+        name.replace("-", "_"): without(name, ("manager-b", OVERLAY, True), mtu=1400, large=1400)
+        for name in NAMES
+        if name != "manager-b"
+    }
+    looks = network(**{**small, **lost, "manager_b": open_ports("manager-b", mtu=1400, large=1500)})
+    assert named(*looks, survey=with_report("manager-b", state=LocalState.ERROR)) == []
+    assert "mtu-small@manager-b:eth0" in named(*looks)
+
+
 def test_nodes_that_did_not_listen_together_say_that_udp_was_not_tried() -> None:
     late = replace(open_ports("worker-1"), began=AT + 4.5, ended=AT + 8.5, heard=())
     assert named(*network(worker_1=late)) == []
-    (told,) = findings.unseen(S, HEALTHY, network(worker_1=late))
+    told = next(one for one in findings.unseen(S, HEALTHY, network(worker_1=late)) if "UDP" in one)
     assert told.startswith("UDP was not tried: manager-a to worker-1, manager-b to worker-1")
-    assert list(findings.unseen(S, HEALTHY, network())) == []
+    assert (
+        list(
+            findings.unseen(
+                S, HEALTHY, (*network()[1:], look("manager-a", ports=open_ports("manager-a"), swarm=SwarmSeen()))
+            )
+        )
+        == []
+    )
 
 
 def test_a_node_that_answers_and_is_not_looked_at_is_told() -> None:
@@ -138,6 +240,42 @@ def test_a_node_that_answers_and_is_not_looked_at_is_told() -> None:
     assert findings.blind(HEALTHY, looks) == ("manager-a: not looked at: the login took more than 3 s",)
     silent = make.survey([make.silent(HEALTHY.reports[0].node), *HEALTHY.reports[1:]])
     assert findings.blind(silent, looks) == ()
+
+
+def test_a_look_at_no_service_is_told() -> None:
+    """As of an engine that was too busy, or of managers that changed their leader meanwhile."""
+    looks = tuple(look(name) for name in NAMES)
+    (told,) = findings.unseen(S, HEALTHY, looks)
+    assert told.startswith("services were not looked at")
+    without_leader = make.survey([make.leaderless(one.node) for one in HEALTHY.managers])
+    assert list(findings.unseen(S, without_leader, looks[:3])) == []
+
+
+ILL = Finding("manager-b", "it is up", (Proposal(Remedy.RESTART, "requorum restart manager-b", "restarts it"),))
+PORT = Finding("manager-b", "does not pass", (), Kind.PORT_CLOSED, detail="2377/tcp")
+
+
+@pytest.mark.parametrize(
+    ("ill", "other", "told"),
+    [
+        (ILL, PORT, ("it may be the cause: begin with port-closed@manager-b:2377/tcp",)),
+        (
+            ILL,
+            replace(PORT, kind=Kind.CLOCK_APART, detail=""),
+            ("it may be the cause: begin with clock-apart@manager-b",),
+        ),
+        (ILL, replace(PORT, kind=Kind.DISK_LOW, detail="/"), ("it may be the cause: begin with disk-low@manager-b:/",)),
+        (ILL, replace(PORT, node="manager-c"), ()),
+        (ILL, replace(PORT, kind=Kind.MTU_SMALL), ()),
+        (replace(ILL, proposals=(Proposal(Remedy.UPDATE, "pulumi up", ""),)), PORT, ()),
+    ],
+    ids=["a port", "a clock", "a disk", "of another node", "no cause", "its cause is known"],
+)
+def test_a_node_that_is_unhealthy_for_a_reason_that_another_finding_has_says_so(
+    ill: Finding, other: Finding, told: tuple[str, ...]
+) -> None:
+    """Otherwise its restart is tried first, and its machine is replaced, while a rule of its firewall stays."""
+    assert findings.traced((ill,), (other,)) == (replace(ill, evidence=told),)
 
 
 def test_a_node_in_no_swarm_says_nothing() -> None:
@@ -152,6 +290,9 @@ def test_a_rule_that_is_none_is_never_run() -> None:
         "-A INPUT -p udp --dport 4789 $(reboot) -j DROP",
         "-F INPUT udp 4789 -j DROP",
         "-A OUTPUT -p udp --dport 4789 -j DROP",
+        "-A INPUT -p udp -m udp --sport 4789 -j DROP",
+        "-A INPUT -p udp -m udp ! --dport 4789 -j DROP",
+        "-A INPUT -p udp -m udp --sport 4789 --dport 53 -j DROP",
     ):
         assert only(*network(manager_b=without("manager-b", *lost, rules=(rule,)))).fix is None
 

@@ -7,8 +7,9 @@ import pytest
 
 from recovery.planning.findings import volumes
 from recovery.swarm.evidence import Disk, Failure, ServiceSeen, SwarmSeen
+from recovery.swarm.model import NodeReport, Reach
 from tests.unit import factories as make
-from tests.unit.planning.findings.looks import look, named, only
+from tests.unit.planning.findings.looks import HEALTHY, look, named, only
 
 ERROR = (
     "error while mounting volume '/var/lib/docker/volumes/rows/_data': failed to mount local volume: mount "
@@ -49,6 +50,30 @@ def test_a_service_on_a_node_that_nobody_names_is_left_to_a_person() -> None:
     failures = (Failure("t", ERROR, 5.0, "id-of-nobody"),)
     assert only(look("manager-a", swarm=service(failures=failures))).fix is None
     assert only(look("manager-a", swarm=service(replicas=0))).fix is None
+
+
+@pytest.mark.parametrize(
+    ("runs_on", "names"),
+    [
+        ((), ["volume-broken@db:rows"]),
+        (("id-worker-2",), ["volume-broken@db:rows"]),
+        (("id-worker-1",), ["restart-loop@db"]),
+    ],
+    ids=["nowhere", "elsewhere", "there"],
+)
+def test_a_volume_that_mounts_again_is_not_broken_because_of_old_tasks(
+    runs_on: tuple[str, ...], names: list[str]
+) -> None:
+    assert named(look("manager-a", swarm=service(runs_on=runs_on))) == names
+
+
+def test_a_service_is_not_stopped_for_a_repair_on_a_node_whose_engine_is_down() -> None:
+    """The service would stay at 0: the command that starts it again comes after the repair."""
+    down = NodeReport(HEALTHY.of("worker-1").node, Reach.NO_ENGINE, node_id="id-worker-1")
+    survey = make.survey([down if one.node == down.node else one for one in HEALTHY.reports])
+    found = only(look("manager-a", swarm=service()), survey=survey)
+    assert found.name == "volume-broken@db:rows"
+    assert not any(one.runs for one in found.proposals)
 
 
 def full(**options: str) -> Disk:

@@ -3,6 +3,7 @@
 A manager is stopped only if the quorum survives that, or if there is no quorum and a restart may bring it back.
 """
 
+from collections.abc import Mapping
 from time import monotonic, sleep
 
 from recovery.cluster import Cluster
@@ -13,19 +14,24 @@ from recovery.node.shell import said
 from recovery.node.ssh import Shell
 from recovery.operations import hosts
 from recovery.planning import doctor
-from recovery.planning.findings.finding import NO_QUORUM_LEFT, RECOVER_FIRST
+from recovery.planning.findings.finding import NO_MANAGER, NO_QUORUM_LEFT, OBJECTIONS, RECOVER_FIRST
 from recovery.progress import Say
 from recovery.steps import unlock
 from recovery.survey.nodes import stable_survey, survey
 from recovery.swarm.machines import Node
 from recovery.swarm.model import ENTERED, LocalState, NodeReport, Reach, Survey
-from recovery.swarm.votes import survives_outage
 
 RESTART_SECONDS = 90.0
 """For an engine to start and a manager to have a leader again. An election takes up to 20 s."""
 REBOOT_SECONDS = 600.0
 """Servers with much memory take minutes to start."""
 PAUSE = 0.3
+REMEDIES: Mapping[str, str] = {
+    RECOVER_FIRST: "requorum plan, which shows the recovery and the command that consents to it",
+    NO_QUORUM_LEFT: "repair the other managers first: requorum doctor",
+    NO_MANAGER: "requorum status, which says what becomes of the managers",
+}
+"""What to do first, where a node must not be restarted now."""
 RESTARTING, REBOOTING = "restarting the engine", "rebooting"
 BOOT = "cat /proc/sys/kernel/random/boot_id; cut -d' ' -f22 /proc/1/stat"
 """Prints text that differs after every boot: the kernel's boot ID and, for containers, the start of process 1."""
@@ -87,12 +93,8 @@ def may_halt(cluster: Cluster, node: Node, doing: str) -> Survey:
     if report.reach not in ENTERED:
         why = f"Requorum cannot log in to it: {report.reach}"
         raise Refused(doing, why, remedy="requorum doctor", node=node.name, code="node-unreachable")
-    if doctor.awaits_recovery(seen, report):
-        remedy = "requorum plan, which shows the recovery and the command that consents to it"
-        raise Refused(doing, RECOVER_FIRST, remedy=remedy, node=node.name, code="recover-first")
-    if seen.leader is not None and not survives_outage(node, seen.leader.members, seen.told):
-        why, remedy = f"without it {NO_QUORUM_LEFT}", "repair the other managers first: requorum doctor"
-        raise Refused(doing, why, remedy=remedy, node=node.name, code="quorum-at-risk")
+    if why := doctor.objection_to_restart(seen, report):
+        raise Refused(doing, why, remedy=REMEDIES[why], node=node.name, code=OBJECTIONS[why])
     return seen
 
 

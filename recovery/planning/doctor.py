@@ -119,6 +119,15 @@ def awaits_recovery(survey: Survey, report: NodeReport) -> bool:
     return survives and survey.leader is None and len(left) < quorum(len(survey.managers))
 
 
+def objection_to_restart(survey: Survey, report: NodeReport) -> str:
+    """Why a node's engine or machine must not be restarted now; empty if it may."""
+    if awaits_recovery(survey, report):
+        return RECOVER_FIRST
+    if survey.leader:
+        return "" if survives_outage(report.node, survey.leader.members, survey.told) else NO_QUORUM_LEFT
+    return NO_MANAGER if report.in_swarm and not report.raft else ""
+
+
 def fence_command(settings: Settings, node: Node, *, up: bool) -> str:
     """The command that fences a node, or that declares it lost where Requorum cannot switch it off."""
     fence = f"requorum fence {node.name}" + (" --force" if up else "")
@@ -153,12 +162,11 @@ def _proposals(settings: Settings, survey: Survey, report: NodeReport, kind: Kin
     if node.role == "manager" and report.reach is Reach.ANSWERS and entry and not entry.votes:
         return (Proposal(Remedy.UPDATE, "pulumi up", "lets it rejoin under its own node ID"),)
     risk = NO_QUORUM_LEFT if leader and not survives_outage(node, leader.members, survey.told) else ""
-    orphan = node.role == "worker" and leader is None
-    harmful = NO_MANAGER if orphan and report.reach is Reach.ANSWERS else risk
-    pointless = RECOVER_FIRST if awaits_recovery(survey, report) else harmful
+    pointless = objection_to_restart(survey, report)
     up = report.reach in ENTERED
     stops = ". Its containers stop, and swarm starts their tasks again"
-    halts = f"{stops} once a manager leads" if orphan else stops if node.role == "worker" else ""
+    later = " once a manager leads" if leader is None else ""
+    halts = f"{stops}{later}" if node.role == "worker" else ""
     mild = (
         (
             Proposal(Remedy.RESTART, f"requorum restart {name}", f"restarts its Docker engine{halts}", pointless),

@@ -57,6 +57,17 @@ def test_the_last_survivor_is_not_halted_where_only_a_recovery_brings_the_quorum
         assert len(wires.effects) == done
 
 
+@pytest.mark.parametrize("act", [restart, reboot])
+def test_no_worker_is_halted_without_a_leader_that_starts_its_tasks_again(act: Any) -> None:
+    with wired() as wires:
+        scene = Theatre(wires).stage(Case(3, frozenset({"manager-a", "manager-b"})))
+        done = len(wires.effects)
+        with pytest.raises(Refused) as refused:
+            act(Cluster(scene.settings), scene.settings.node("worker-1"), say=quiet)
+        assert refused.value.code == "no-leader"
+        assert len(wires.effects) == done
+
+
 def test_an_engine_that_starts_locked_is_unlocked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Escrow, "opening", lambda *_, **__: unlock_key())
     with wired() as wires:

@@ -1,5 +1,8 @@
-"""The newest copies of each manager, down to the newest proven one."""
+"""The newest copies of each manager, down to the newest proven one, and those that may be the newest of all."""
 
+from collections.abc import Callable
+
+from recovery.copies import order
 from recovery.copies.catalog import BATCH, Catalog
 from recovery.copies.copy import Copy
 from recovery.copies.manifest import Manifest
@@ -36,3 +39,16 @@ def recent(catalog: Catalog) -> dict[str, list[tuple[Copy, Manifest | DamagedCop
             if not isinstance(earlier, DamagedCopy) and earlier.restores_proven:
                 break
     return found
+
+
+def may_be_newest(catalog: Catalog, counts: Callable[[Manifest], bool]) -> dict[Copy, Manifest]:
+    """The copies that count and that may be the newest of all, also those whose clock was ahead. A copy that cannot be read, or
+    does not count, hides no other one. Raises: StoreError.
+    """
+    left = set(catalog.copies)
+    while True:
+        read = list(catalog.reading(order.may_be_newest(left)))
+        found = {copy: one for copy, one in read if not isinstance(one, DamagedCopy) and counts(one)}
+        if len(found) == len(read):
+            return found
+        left -= {copy for copy, _ in read} - found.keys()

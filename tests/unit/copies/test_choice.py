@@ -17,6 +17,7 @@ from recovery.copies.copy import MANIFEST, Copy
 from recovery.copies.escrow import Escrow
 from recovery.copies.latest import since_proven
 from recovery.copies.manifest import Proof, Verdict
+from recovery.copies.order import by_trust
 from recovery.copies.swarm_id import known_id
 from recovery.errors import DamagedCopy, SettingError
 from recovery.s3.site import Site
@@ -88,7 +89,7 @@ def test_proven_copies_come_first_and_those_that_failed_last(
     newest = put(of, tmp_path, "manager-c", 3, proof=proofs[Verdict.PROVEN])
     older = put(of, tmp_path, "manager-a", 4, proof=proofs[Verdict.PROVEN])
     order = [newest, older, unproven, failed]
-    assert list(Catalog(of).by_trust(Catalog(of).copies)) == order
+    assert list(by_trust(Catalog(of).reading(Catalog(of).copies))) == order
     for chosen in order:
         with newest_good(Catalog(of), Escrow(of), NAMES, make.CLUSTER) as found:
             assert found.choice is not None
@@ -242,7 +243,7 @@ def test_a_copy_of_a_clock_that_was_ahead_is_not_the_newest_for_ever(
     put(of, tmp_path, "manager-c", -6, **bad)
     catalog = Catalog(of)
     assert catalog.copies[:2] == (slightly, right)
-    assert list(catalog.by_trust(catalog.copies))[:2] == [right, early]
+    assert list(by_trust(catalog.reading(catalog.copies)))[:2] == [right, early]
     assert [copy.ahead for copy in catalog.copies] == [False, False, True, True]
     assert {copy.dated for copy in catalog.copies if copy.ahead} == {make.NOW}
     with newest_good(catalog, Escrow(of), NAMES, make.CLUSTER) as found:

@@ -1,6 +1,7 @@
 """The newest copies of each manager, down to the newest proven one, and those that may be the newest of all."""
 
 from collections.abc import Callable
+from itertools import islice
 
 from recovery.copies import order
 from recovery.copies.catalog import BATCH, Catalog
@@ -45,10 +46,14 @@ def may_be_newest(catalog: Catalog, counts: Callable[[Manifest], bool]) -> dict[
     """The copies that count and that may be the newest of all, also those whose clock was ahead. A copy that cannot be read, or
     does not count, hides no other one. Raises: StoreError.
     """
-    left = set(catalog.copies)
+    left = list(catalog.copies)
     while True:
-        read = list(catalog.reading(order.may_be_newest(left)))
-        found = {copy: one for copy, one in read if not isinstance(one, DamagedCopy) and counts(one)}
-        if len(found) == len(read):
+        near = dict(catalog.reading(order.may_be_newest(left)))
+        found = {copy: one for copy, one in near.items() if not isinstance(one, DamagedCopy) and counts(one)}
+        passed = {copy.manager for copy in near.keys() - found.keys()}
+        if not passed:
             return found
-        left -= {copy for copy, _ in read} - found.keys()
+        more = catalog.reading(islice((copy for copy in left if copy.manager in passed), BATCH))
+        near |= dict(more)
+        useless = {copy for copy, one in near.items() if isinstance(one, DamagedCopy) or not counts(one)}
+        left = [copy for copy in left if copy not in useless]

@@ -15,7 +15,7 @@ from recovery.copies.catalog import BATCH, Catalog
 from recovery.copies.choice import newest_good
 from recovery.copies.copy import MANIFEST, Copy
 from recovery.copies.escrow import Escrow
-from recovery.copies.latest import since_proven
+from recovery.copies.latest import may_be_newest, since_proven
 from recovery.copies.manifest import Proof, Verdict
 from recovery.copies.order import by_trust
 from recovery.copies.swarm_id import known_id
@@ -220,6 +220,20 @@ def test_a_recovery_reads_no_more_of_a_long_history_than_it_needs(
     with newest_good(Catalog(of), Escrow(of), NAMES, make.CLUSTER, choice=chosen.name):
         pass
     assert set(counting.read) == {chosen.manifest_key, newer[0].manifest_key}, "and one, for whose the copies are"
+
+
+def test_those_that_may_be_the_newest_are_found_behind_many_that_do_not_count(
+    of: Settings, bucket: Any, tmp_path: Path
+) -> None:
+    good, bad = ({"proof": Proof(verdict, make.NOW)} for verdict in (Verdict.PROVEN, Verdict.FAILED))
+    put(of, tmp_path, "manager-a", BATCH + 4, **good)
+    near = [put(of, tmp_path, "manager-a", BATCH + 3, **good), put(of, tmp_path, "manager-b", BATCH + 5, **good)]
+    for minutes in range(BATCH + 2):
+        put(of, tmp_path, "manager-a", minutes, **bad)
+    torn = put(of, tmp_path, "manager-c", 1, **good)
+    bucket.put_object(Key=torn.manifest_key, Body=b"{")
+    found = may_be_newest(Catalog(of), lambda one: one.verdict is Verdict.PROVEN)
+    assert set(found) == set(near)
 
 
 def test_where_nothing_newer_is_proven_an_old_proven_copy_is_found(of: Settings, bucket: Any, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from recovery.operations.assess import assess
 from recovery.planning.diagnosis import Kind
 from recovery.spans import SKEW
 from recovery.swarm.model import LocalState
-from tests.fake.cases import Case, Scene, Theatre
+from tests.fake.cases import Case, Scene, Theatre, names
 from tests.fake.machine import Cut
 from tests.replay.recovering import recover
 
@@ -95,3 +95,27 @@ def test_a_restore_takes_the_copy_that_holds_most_and_not_that_of_the_clock_that
     assert leader
     assert f"config-{LATER}" in theatre.wires.swarm.state_of(leader).configs
     assert not theatre.wires.swarm.violations
+
+
+def test_what_a_restore_gave_up_is_not_restored_at_the_next_loss(theatre: Theatre) -> None:
+    """The copies that were given up are of a later term than the one that the operator chose, and their logs are longer."""
+    scene, swarm = theatre.stage(Case(3, frozenset())), theatre.wires.swarm
+    chosen = copied(scene, "manager-a")
+    for _ in range(3):
+        swarm.reboot()
+        swarm.pass_time()
+    for number in range(20):
+        theatre.write(f"given up {number}")
+    for name in names(3):
+        copied(scene, name)
+    lose(theatre, *names(3))
+    recover(scene.settings.model_copy(update={"copy_from": chosen.name}))
+    before = {copy.name for copy in Cluster(scene.settings).catalog().copies if copy.taken <= chosen.taken}
+    given_up = {copy.name for copy in Cluster(scene.settings).catalog().copies[3:]} - before - {chosen.name}
+    assert len(given_up) == 3
+    for _ in range(3):
+        swarm.pass_time()
+    lose(theatre, *names(3))
+    plan = assess(Cluster(scene.settings)).plan
+    assert plan.copy
+    assert plan.copy not in given_up | before

@@ -26,7 +26,7 @@ from recovery.copies.manifest import (
 from recovery.copies.owners import Owners
 from recovery.copies.storing import store
 from recovery.copies.workspace import workspace
-from recovery.errors import DamagedCopy, NoUsableCopy, UnopenedCopy, UnreadCopy
+from recovery.errors import DamagedCopy, NoUsableCopy, UnopenedCopy
 from recovery.node.signing import Operators
 from recovery.s3.keys import ARCHIVE, KEEP, MANIFEST
 from recovery.s3.replicas import Replicas
@@ -212,9 +212,11 @@ class Catalog:
         manifest = self._try_manifest(copy)
         return copy.manager if isinstance(manifest, DamagedCopy) else self.owners.of(manifest)
 
-    def of_managers(self, names: Collection[str], copies: Iterable[Copy]) -> Iterator[Copy]:
+    def of_managers(
+        self, names: Collection[str], copies: Iterable[Copy]
+    ) -> Iterator[tuple[Copy, Manifest | DamagedCopy]]:
         """Those of the copies that are of the managers of these names, as `reading` reads them. Raises: StoreError."""
-        return (copy for copy, _ in self.reading(copies) if self.owner(copy) in names)
+        return (read for read in self.reading(copies) if self.owner(read[0]) in names)
 
     @cached_property
     def names(self) -> Mapping[str, Collection[str]]:
@@ -320,21 +322,6 @@ class Catalog:
     def identities(self) -> Identities:
         """The identities that open the copies. Raises: SettingError."""
         return Identities(self._identity_file, setting="backup.identityFile")
-
-    def by_trust(self, copies: Iterable[Copy]) -> Iterator[Copy]:
-        """The copies in the order in which a swarm would be restored from them: proven ones first, then unproven ones, then
-        those that failed their restore test. The copies are given newest first and stay so. An unread one may be proven.
-        Raises: StoreError.
-        """
-        rest: dict[Verdict, list[Copy]] = {Verdict.UNPROVEN: [], Verdict.FAILED: []}
-        for copy, manifest in self.reading(copies):
-            verdict = Verdict.UNPROVEN if isinstance(manifest, DamagedCopy) else manifest.verdict
-            if verdict is Verdict.PROVEN or isinstance(manifest, UnreadCopy):
-                yield copy
-            else:
-                rest[verdict].append(copy)
-        for left in rest.values():
-            yield from left
 
     def first(self, manager: str) -> Copy | None:
         """The oldest copy under the `names` of a manager. Raises: StoreError."""

@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import takewhile
 from pathlib import Path
 
 from recovery.copies import contents
@@ -11,9 +12,12 @@ from recovery.copies.catalog import Catalog
 from recovery.copies.copy import Choice, Copy, Rejected
 from recovery.copies.escrow import Escrow
 from recovery.copies.manifest import WITH_INVENTORY, Manifest
+from recovery.copies.order import Committed, by_trust, furthest, furthest_first, is_later
 from recovery.errors import DamagedCopy, NoUnlockKey, SettingError, StoreError, UnopenedCopy, UnreadCopy
 from recovery.swarm.key_file import UnlockKey, unlock
 
+ReadCopy = tuple[Copy, Manifest | DamagedCopy]
+"""A copy with its manifest, or with its fault."""
 NO_SOURCE = "whose manifest does not list what the swarm held. Requorum restores no swarm from it"
 
 
@@ -55,19 +59,19 @@ def newest_good(
 ) -> Iterator[Search]:
     """The newest good copy of any of the managers, under whatever names they were copied. Its archive exists within the context.
 
-    Each candidate is read completely and compared with its manifest before it is chosen. ``cluster_id``, if known,
-    excludes copies of another swarm. ``cas`` are the digests of the CA that is trusted. They exclude copies that
-    none of the swarm's managers made. ``whole`` asks for a copy that a swarm can be restored from, not only a manager's
-    identity. Then proven copies come first, and those that failed their restore test last. A copy of an autolocked
-    swarm is good if a key in escrow opens it. ``choice`` is the name of the only candidate, or a time: later copies are
-    no candidates.
+    Each candidate is read completely and compared with its manifest before it is chosen. If times are too close together to say
+    which one is newer, the one that is committed furthest comes first. ``cluster_id``, if known, excludes copies of another swarm.
+    ``cas`` are the digests of the CA that is trusted. They exclude copies that none of the swarm's managers made. ``whole`` asks
+    for a copy that a swarm can be restored from, not only a manager's identity. Then proven copies come first, and those that
+    failed their restore test last. A copy of an autolocked swarm is good if a key in escrow opens it. ``choice`` is the name of
+    the only candidate, or a time: later copies are no candidates.
 
     Raises: StoreError, also if a better copy is unread; SettingError if no identity is there, or opens an unlock key.
     """
     rejected: dict[Copy, Rejected] = {}
     unopened: SettingError | None = None
-    candidates = _Candidates(catalog, managers, choice)
-    for copy in catalog.by_trust(candidates) if whole else candidates:
+    candidates = _Candidates(catalog, managers, choice, cluster_id, cas)
+    for copy in by_trust(candidates.furthest_first()) if whole else candidates.newest_first():
         with ExitStack() as opened:
             try:
                 manifest = catalog.manifest(copy)
@@ -87,7 +91,7 @@ def newest_good(
                     raise
                 rejected[copy], unopened = Rejected(copy, error.why, error.code), unopened or error
                 continue
-            rejected = {**(_newer(catalog, candidates.since(copy)) if whole else {}), **rejected}
+            rejected = {**(_newer(candidates.before(copy)) if whole else {}), **rejected}
             yield Search(Choice(copy, manifest, catalog.owner(copy)), tuple(rejected.values()), archive, unlock_key)
             return
     if unopened:
@@ -110,14 +114,20 @@ def _rejected(catalog: Catalog, copy: Copy, error: DamagedCopy | NoUnlockKey, *,
 
 
 def newest_after(choice: Choice, copies: Mapping[Copy, Manifest]) -> Choice | None:
-    """The newest copy with an inventory, if it is newer than the chosen one. It may not be good."""
-    return newest({copy: manifest for copy, manifest in copies.items() if copy.dated > choice.copy.dated})
+    """The newest copy with an inventory, if it is newer than the chosen one, or may be newer and is committed further. It may
+    not be good.
+    """
+
+    def is_newer(copy: Copy, manifest: Manifest) -> bool:
+        further = manifest.position.committed > choice.manifest.position.committed
+        return is_later(copy, choice.copy) or (further and not is_later(choice.copy, copy))
+
+    return newest({copy: manifest for copy, manifest in copies.items() if is_newer(copy, manifest)})
 
 
 def newest(copies: Mapping[Copy, Manifest]) -> Choice | None:
-    """The newest copy with an inventory. It may not be good."""
-    listed = [copy for copy, manifest in copies.items() if manifest.kind in WITH_INVENTORY]
-    found = max(listed, key=lambda copy: copy.dated, default=None)
+    """Of the copies with an inventory that may be the newest, the one that is committed furthest. It may not be good."""
+    found = furthest({copy: manifest for copy, manifest in copies.items() if manifest.kind in WITH_INVENTORY})
     return Choice(found, copies[found]) if found else None
 
 
@@ -136,32 +146,50 @@ def why_foreign(manifest: Manifest, cluster_id: str | None, cas: frozenset[str])
 
 @dataclass(frozen=True)
 class _Candidates:
-    """The copies of the managers that the operator's choice allows, newest first. They are read as far as somebody iterates."""
+    """The copies of the managers that the operator's choice allows, with their manifests. They are read as far as somebody iterates."""
 
     catalog: Catalog
     managers: Collection[str]
     choice: str | datetime | None
+    cluster_id: str | None
+    cas: frozenset[str]
 
-    def __iter__(self) -> Iterator[Copy]:
-        return self._mine(self.catalog.copies)
+    def newest_first(self) -> Iterator[Copy]:
+        """The candidates by their times."""
+        return (copy for copy, _ in self._read())
 
-    def since(self, chosen: Copy) -> Iterator[Copy]:
+    def furthest_first(self) -> Iterator[ReadCopy]:
+        """The candidates by their times, and by how far they are committed where their times are close together."""
+        return furthest_first(self._read(), self._committed)
+
+    def before(self, chosen: Copy) -> Iterator[ReadCopy]:
         """Those that are newer than the chosen one, or claim to be."""
-        return self._mine([copy for copy in self.catalog.copies if copy.taken > chosen.taken])
+        yield from takewhile(lambda read: read[0] != chosen, self.furthest_first())
+        claims = [copy for copy in self._allowed() if copy.ahead and copy.taken > chosen.taken]
+        yield from self.catalog.of_managers(self.managers, claims)
 
-    def _mine(self, copies: Iterable[Copy]) -> Iterator[Copy]:
-        return self.catalog.of_managers(self.managers, [copy for copy in copies if self._allows(copy)])
+    def _read(self) -> Iterator[ReadCopy]:
+        return self.catalog.of_managers(self.managers, self._allowed())
+
+    def _allowed(self) -> Iterator[Copy]:
+        return (copy for copy in self.catalog.copies if self._allows(copy))
 
     def _allows(self, copy: Copy) -> bool:
         if isinstance(self.choice, str):
             return copy.name == self.choice
         return self.choice is None or copy.dated <= self.choice
 
+    def _committed(self, read: Manifest | DamagedCopy) -> Committed | None:
+        """How far a copy of this swarm is committed. A copy of another one says nothing."""
+        if isinstance(read, DamagedCopy) or read.kind not in WITH_INVENTORY:
+            return None
+        return None if why_foreign(read, self.cluster_id, self.cas) else read.position.committed
 
-def _newer(catalog: Catalog, copies: Iterable[Copy]) -> dict[Copy, Rejected]:
+
+def _newer(read: Iterable[ReadCopy]) -> dict[Copy, Rejected]:
     """Why copies that are newer than the chosen one, or claim to be, were not chosen."""
     found: dict[Copy, Rejected] = {}
-    for copy, manifest in catalog.reading(copies):
+    for copy, manifest in read:
         if isinstance(manifest, DamagedCopy):
             found[copy] = Rejected(copy, manifest.why, manifest.code)
         elif copy.ahead:

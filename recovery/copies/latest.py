@@ -1,5 +1,9 @@
-"""The newest copies of each manager, down to the newest proven one."""
+"""The newest copies of each manager, down to the newest proven one, and those that may be the newest of all."""
 
+from collections.abc import Callable
+from itertools import islice
+
+from recovery.copies import order
 from recovery.copies.catalog import BATCH, Catalog
 from recovery.copies.copy import Copy
 from recovery.copies.manifest import Manifest
@@ -36,3 +40,20 @@ def recent(catalog: Catalog) -> dict[str, list[tuple[Copy, Manifest | DamagedCop
             if not isinstance(earlier, DamagedCopy) and earlier.restores_proven:
                 break
     return found
+
+
+def may_be_newest(catalog: Catalog, counts: Callable[[Manifest], bool]) -> dict[Copy, Manifest]:
+    """The copies that count and that may be the newest of all, also those whose clock was ahead. A copy that cannot be read, or
+    does not count, hides no other one. Raises: StoreError.
+    """
+    left = list(catalog.copies)
+    while True:
+        near = dict(catalog.reading(order.may_be_newest(left)))
+        found = {copy: one for copy, one in near.items() if not isinstance(one, DamagedCopy) and counts(one)}
+        passed = {copy.manager for copy in near.keys() - found.keys()}
+        if not passed:
+            return found
+        more = catalog.reading(islice((copy for copy in left if copy.manager in passed), BATCH))
+        near |= dict(more)
+        useless = {copy for copy, one in near.items() if isinstance(one, DamagedCopy) or not counts(one)}
+        left = [copy for copy in left if copy not in useless]

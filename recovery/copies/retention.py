@@ -15,6 +15,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from recovery.copies.copy import Copy
 from recovery.copies.keeps import Keep
 from recovery.copies.manifest import WITH_INVENTORY, Manifest, Verdict
+from recovery.copies.order import furthest
 from recovery.copies.owners import NOBODY_RENAMED, Owners
 from recovery.errors import DamagedCopy, StoreError
 from recovery.settings import Retention, RetentionRules
@@ -70,6 +71,8 @@ class Candidate(Generic[C]):
     """Whose copy it is, if that is not the owner in its name: its manager has another name now."""
     proven: bool = False
     """Whether a whole swarm came up from it."""
+    furthest: bool = False
+    """Whether it is one of `furthest_proven`."""
     fault: str = ""
     """Why it cannot be judged; such a copy is never removed by a rule, and stands in for none."""
     half: bool = False
@@ -117,17 +120,31 @@ class Removal(Generic[C]):
     """Whether the bucket keeps what was removed, as versions that no listing shows."""
 
 
+def furthest_proven(read: Iterable[tuple[Copy, Manifest | DamagedCopy]]) -> frozenset[Copy]:
+    """Of the proven copies of each swarm that may be its newest, the one that is committed furthest."""
+    swarms: defaultdict[tuple[str, str], dict[Copy, Manifest]] = defaultdict(dict)
+    for copy, manifest in read:
+        if not isinstance(manifest, DamagedCopy) and manifest.restores_proven:
+            swarms[manifest.cluster_id, manifest.ca_sha256][copy] = manifest
+    return frozenset(filter(None, map(furthest, swarms.values())))
+
+
 def candidate(
-    copy: Copy, manifest: Manifest | DamagedCopy, mark: Keep | None, owners: Owners = NOBODY_RENAMED
+    copy: Copy,
+    manifest: Manifest | DamagedCopy,
+    mark: Keep | None,
+    owners: Owners = NOBODY_RENAMED,
+    reach: Collection[Copy] = (),
 ) -> Candidate[Copy]:
-    """What the rules know of a copy."""
+    """What the rules know of a copy. ``reach`` are the copies that are `furthest_proven`."""
     if isinstance(manifest, DamagedCopy):
         return Candidate(copy, fault=manifest.why, mark=mark)
     proven = manifest.verdict is Verdict.PROVEN and manifest.kind in WITH_INVENTORY
     owner, ca = owners.of(manifest), manifest.ca_sha256
     fault = "its CA is not the swarm's" if manifest.strange else copy.clock
     renamed = "" if owner == copy.owner else owner
-    return Candidate(copy, manifest.cluster_id, renamed, proven, fault, mark=mark, sites=copy.sites, signer=ca)
+    swarm, far = manifest.cluster_id, copy in reach
+    return Candidate(copy, swarm, renamed, proven, far, fault, mark=mark, sites=copy.sites, signer=ca)
 
 
 def decide(policy: Retention | None, candidates: Iterable[Candidate[C]], now: datetime) -> tuple[Decision[C], ...]:
@@ -146,8 +163,11 @@ def decide(policy: Retention | None, candidates: Iterable[Candidate[C]], now: da
     for swarm in swarms:
         for one, reason in _ruled(policy.cluster, swarm):
             keeping[one].append(f"by the cluster's rules, {reason}")
-    for one in _newest_proven(sound, lambda one: one.cluster):
+    last = _newest_proven(sound, lambda one: one.cluster)
+    for one in last:
         keeping[one].append(f"the newest proven copy of swarm {one.swarm}")
+    for one in (one for one in sound if one.furthest and one not in last):
+        keeping[one].append(f"the proven copy of swarm {one.swarm} that is committed furthest")
     newest = _newest_proven(sound, lambda one: one.group)
     for one in newest:
         keeping[one].append(f"the newest proven copy of {one.owner}")

@@ -8,6 +8,8 @@ from recovery.copies.catalog import Catalog
 from recovery.copies.choice import Search, newest, newest_after, newest_good, why_foreign
 from recovery.copies.copy import Choice, Copy
 from recovery.copies.escrow import Escrow
+from recovery.copies.latest import may_be_newest
+from recovery.copies.manifest import Manifest
 from recovery.copies.swarm_id import known_id
 from recovery.errors import Refused
 from recovery.operations import agents, consent, readiness, reports, unfinished
@@ -20,7 +22,7 @@ from recovery.planning.guidance import Guidance, guide
 from recovery.planning.plan import Plan, Source
 from recovery.planning.readiness import completed
 from recovery.planning.sources import unlisted
-from recovery.planning.survivors import copy_ahead_of, rank
+from recovery.planning.survivors import can_be_ahead, copy_ahead_of, rank
 from recovery.planning.trust import require_agreement, trusted_cas
 from recovery.settings import Settings
 from recovery.steps import unlock
@@ -134,7 +136,7 @@ def assess(cluster: Cluster, *, typed: bool = False, now: datetime | None = None
     diagnosis = diagnose(seen, known, cluster=settings.cluster, copies=bool(catalog.copies))
     search, elsewhere, cas = Search(None, ()), None, trusted_cas(settings, seen, known)
     left: tuple[Survivor, ...] = ()
-    ahead: Copy | None = None
+    near: dict[Copy, Manifest] = {}
     ours = {
         copy: manifest for copy, manifest in catalog.newest_manifests().items() if not why_foreign(manifest, known, cas)
     }
@@ -143,8 +145,7 @@ def assess(cluster: Cluster, *, typed: bool = False, now: datetime | None = None
         search, elsewhere = _best_copy(settings, catalog, diagnosis, known, cas)
     elif diagnosis.kind is Kind.QUORUM_LOST:
         left = rank(survivors.read_survivors(cluster, seen))
-        if left and not seen.of(left[0].name).placed:
-            ahead = copy_ahead_of(left[0], ours)
+        near = may_be_newest(catalog, lambda one: can_be_ahead(one) and not why_foreign(one, known, cas))
     moved = address_changes.since_copied(
         settings.nodes,
         catalog.newest_of_machines,
@@ -163,7 +164,8 @@ def assess(cluster: Cluster, *, typed: bool = False, now: datetime | None = None
     diagnosis = replace(diagnosis, warnings=diagnosis.warnings + catalog.notes)
     engine = seen.of(search.choice.manager).engine if search.choice else ""
     proven = reports.newest(cluster, catalog.store) if diagnosis.kind in NO_QUORUM else ""
-    newer = newest_after(search.choice, ours) if search.choice else newest(ours) if left else None
+    ahead = copy_ahead_of(left[0], near) if left and not seen.of(left[0].name).placed else None
+    newer = newest_after(search.choice, ours) if search.choice else newest(ours | near) if left else None
     joined = unlisted(seen, search.choice.manifest) if search.choice else ()
     source = Source(search.choice, search.rejected, newer, cas, engine, moved, ahead, proven, joined, elsewhere)
     plan = make_plan(diagnosis, settings, source, left, now or datetime.now(UTC), spent=spent, typed=typed)

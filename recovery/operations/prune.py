@@ -14,7 +14,7 @@ from recovery.copies import keeps, owners
 from recovery.copies.copy import Copy
 from recovery.copies.manifest import Manifest
 from recovery.copies.removal import remove_unless_whole
-from recovery.copies.retention import C, Candidate, Decision, Removal, candidate, decide
+from recovery.copies.retention import C, Candidate, Decision, Removal, candidate, decide, furthest_proven
 from recovery.data import prune as data
 from recovery.errors import Refused
 from recovery.operations.trust import trusted
@@ -90,7 +90,8 @@ def _decided(cluster: Cluster, now: datetime) -> tuple[Store, tuple[Decision[Cop
     catalog.manifests()
     listed = trusted(cluster, catalog).manifests()
     known = owners.known(cluster.settings.nodes, (read for _, read in reversed(listed) if isinstance(read, Manifest)))
-    copies = [candidate(copy, read, marked.get(copy), known) for copy, read in listed]
+    reach = furthest_proven(listed)
+    copies = [candidate(copy, read, marked.get(copy), known, reach) for copy, read in listed]
     halves = [Candidate(copy, half=True, mark=marked.get(copy), stored=copy.written) for copy in catalog.halves]
     catalog.store.require_whole(DOING)
     return catalog.store, decide(cluster.settings.backup.retention, copies + halves, now)

@@ -41,7 +41,7 @@ def losses(best: Survivor, newest: Choice | None) -> Iterator[str]:
         yield "S3 holds no copy to compare the repaired log with"
         return
     end, copied = best.position, newest.manifest.position
-    more = (copied.term, copied.commit) > (end.term, end.index)
+    more = copied.committed > (end.term, end.index)
     yield (
         f"{newest.copy.name}, the newest copy, is committed up to entry {copied.commit} of term {copied.term}: "
         f"{'it' if more else 'the repaired log'} knows more"

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from recovery.copies.copy import Copy
 from recovery.copies.manifest import WITH_INVENTORY, Manifest, Verdict
+from recovery.copies.order import furthest
 from recovery.swarm.survivor import Survivor
 
 
@@ -19,15 +20,17 @@ def rank(survivors: Sequence[Survivor]) -> tuple[Survivor, ...]:
     return tuple(sorted(survivors, key=reach, reverse=True))
 
 
-def copy_ahead_of(best: Survivor, copies: Mapping[Copy, Manifest]) -> Copy | None:
-    """The swarm's newest copy, if it holds committed changes that the best survivor never received; else None.
+def can_be_ahead(manifest: Manifest) -> bool:
+    """Whether a copy has changes that a swarm can get back from it."""
+    return manifest.kind in WITH_INVENTORY and manifest.verdict is not Verdict.FAILED
 
-    The copy is ahead if the survivors were off or cut off while the managers that are lost now continued. Older copies are
-    ignored, because an earlier restore may have given up their history.
+
+def copy_ahead_of(best: Survivor, copies: Mapping[Copy, Manifest]) -> Copy | None:
+    """A copy that holds committed changes that the best survivor never received; None if there is none.
+
+    A copy is ahead if the survivors were off or cut off while the managers that are lost now continued. Of the copies that may be
+    the newest, the one that is committed furthest counts: the clock of a survivor may have been ahead. Copies that are certainly
+    older are ignored, because an earlier recovery may have given up their history.
     """
-    candidates = [c for c, m in copies.items() if m.kind in WITH_INVENTORY and m.verdict is not Verdict.FAILED]
-    newest = max(candidates, key=lambda copy: copy.dated, default=None)
-    if newest is None:
-        return None
-    position = copies[newest].position
-    return newest if (position.term, position.commit) > (best.position.term, best.position.index) else None
+    found = furthest({copy: manifest for copy, manifest in copies.items() if can_be_ahead(manifest)})
+    return found if found and copies[found].position.committed > (best.position.term, best.position.index) else None

@@ -2,6 +2,7 @@
 
 from time import monotonic
 
+from recovery.copies.order import furthest
 from recovery.errors import ProofFailed
 from recovery.node.engine import Engine
 from recovery.node.ssh import Shell
@@ -55,6 +56,7 @@ def force(shell: Shell, before: NodeReport, ca_rotations: int | None, *, say: Sa
 
 def _ca_rotations(run: Run, cluster_id: str) -> int | None:
     """How often the swarm's CA was rotated, as the newest copy tells that knows it. Raises: StoreError."""
-    newest = [one for one in run.catalog.newest_manifests().values() if one.cluster_id == cluster_id]
-    told = [one for one in newest if one.ca_rotations is not None]
-    return max(told, key=lambda one: one.taken).ca_rotations if told else None
+    ours = {copy: one for copy, one in run.catalog.newest_manifests().items() if one.cluster_id == cluster_id}
+    told = {copy: one for copy, one in ours.items() if one.ca_rotations is not None}
+    newest = furthest(told)
+    return told[newest].ca_rotations if newest else None

@@ -37,6 +37,11 @@ class Position:
     index: int
     commit: int
 
+    @property
+    def committed(self) -> tuple[int, int]:
+        """How far the log is known to be committed. Within one history of a swarm, this only grows."""
+        return self.term, self.commit
+
 
 @dataclass(frozen=True)
 class End:

@@ -1,5 +1,6 @@
 """Bad input and unsafe situations: each refused at preview, with the key or node and the remedy. The tests run in order."""
 
+import json
 import re
 import socket
 from collections.abc import Iterator
@@ -186,10 +187,16 @@ def objects(swarm: Swarm, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 def archives(swarm: Swarm, objects: Any) -> list[str]:
-    prefix = swarm.stack.settings()["backup"]["prefix"]
-    found = listing.keys(objects, swarm.lab.bucket, prefix + "/")
-    keys = [key for key in found if key.endswith(".tar.zst.age")]
-    return sorted(keys, key=lambda key: key.rsplit("-", 1)[1], reverse=True)
+    """The keys of the archives, those first whose logs are committed furthest: the tests take all copies within minutes."""
+    prefix, bucket = swarm.stack.settings()["backup"]["prefix"], swarm.lab.bucket
+    found = listing.keys(objects, bucket, prefix + "/")
+
+    def reach(key: str) -> tuple[int, int, str]:
+        manifest = key.removesuffix(".tar.zst.age") + ".manifest.json"
+        position = json.loads(objects.get_object(Bucket=bucket, Key=manifest)["Body"].read())["position"]
+        return position["term"], position["commit"], key.rsplit("-", 1)[1]
+
+    return sorted((key for key in found if key.endswith(".tar.zst.age")), key=reach, reverse=True)
 
 
 def test_truncated_and_altered_copies_are_skipped_and_said_so(swarm: Swarm, variant: Variant, objects: Any) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from recovery.cluster import Cluster
 from recovery.copies.catalog import Catalog
+from recovery.copies.order import by_trust
 from recovery.errors import Refused
 from recovery.operations.assess import assess
 from recovery.planning.diagnosis import Kind
@@ -150,7 +151,7 @@ def test_an_older_engine_is_given_no_copy_unless_that_is_named(theatre: Theatre)
     """Neither where the plan sees the engine, nor where only the restore does: after a machine was made again."""
     scene = theatre.stage(Case(3, frozenset(names(3))))
     swarm, catalog = theatre.wires.swarm, Catalog(scene.settings)
-    copy = next(copy for copy in catalog.by_trust(catalog.copies) if copy.manager == "manager-b").name
+    copy = next(copy for copy in by_trust(catalog.reading(catalog.copies)) if copy.manager == "manager-b").name
     swarm.named("manager-b").engine = "19.03.15"
     of = scene.settings.model_copy(update={"copy_from": copy})
     named = assess(Cluster(of)).plan

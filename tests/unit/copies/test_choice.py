@@ -15,8 +15,9 @@ from recovery.copies.catalog import BATCH, Catalog
 from recovery.copies.choice import newest_good
 from recovery.copies.copy import MANIFEST, Copy
 from recovery.copies.escrow import Escrow
-from recovery.copies.latest import since_proven
+from recovery.copies.latest import may_be_newest, since_proven
 from recovery.copies.manifest import Proof, Verdict
+from recovery.copies.order import by_trust
 from recovery.copies.swarm_id import known_id
 from recovery.errors import DamagedCopy, SettingError
 from recovery.s3.site import Site
@@ -88,7 +89,7 @@ def test_proven_copies_come_first_and_those_that_failed_last(
     newest = put(of, tmp_path, "manager-c", 3, proof=proofs[Verdict.PROVEN])
     older = put(of, tmp_path, "manager-a", 4, proof=proofs[Verdict.PROVEN])
     order = [newest, older, unproven, failed]
-    assert list(Catalog(of).by_trust(Catalog(of).copies)) == order
+    assert list(by_trust(Catalog(of).reading(Catalog(of).copies))) == order
     for chosen in order:
         with newest_good(Catalog(of), Escrow(of), NAMES, make.CLUSTER) as found:
             assert found.choice is not None
@@ -221,6 +222,20 @@ def test_a_recovery_reads_no_more_of_a_long_history_than_it_needs(
     assert set(counting.read) == {chosen.manifest_key, newer[0].manifest_key}, "and one, for whose the copies are"
 
 
+def test_those_that_may_be_the_newest_are_found_behind_many_that_do_not_count(
+    of: Settings, bucket: Any, tmp_path: Path
+) -> None:
+    good, bad = ({"proof": Proof(verdict, make.NOW)} for verdict in (Verdict.PROVEN, Verdict.FAILED))
+    put(of, tmp_path, "manager-a", BATCH + 4, **good)
+    near = [put(of, tmp_path, "manager-a", BATCH + 3, **good), put(of, tmp_path, "manager-b", BATCH + 5, **good)]
+    for minutes in range(BATCH + 2):
+        put(of, tmp_path, "manager-a", minutes, **bad)
+    torn = put(of, tmp_path, "manager-c", 1, **good)
+    bucket.put_object(Key=torn.manifest_key, Body=b"{")
+    found = may_be_newest(Catalog(of), lambda one: one.verdict is Verdict.PROVEN)
+    assert set(found) == set(near)
+
+
 def test_where_nothing_newer_is_proven_an_old_proven_copy_is_found(of: Settings, bucket: Any, tmp_path: Path) -> None:
     proven = put(of, tmp_path, "manager-c", 99, proof=Proof(Verdict.PROVEN, make.NOW))
     for minutes in range(1, BATCH + 3):
@@ -242,7 +257,7 @@ def test_a_copy_of_a_clock_that_was_ahead_is_not_the_newest_for_ever(
     put(of, tmp_path, "manager-c", -6, **bad)
     catalog = Catalog(of)
     assert catalog.copies[:2] == (slightly, right)
-    assert list(catalog.by_trust(catalog.copies))[:2] == [right, early]
+    assert list(by_trust(catalog.reading(catalog.copies)))[:2] == [right, early]
     assert [copy.ahead for copy in catalog.copies] == [False, False, True, True]
     assert {copy.dated for copy in catalog.copies if copy.ahead} == {make.NOW}
     with newest_good(catalog, Escrow(of), NAMES, make.CLUSTER) as found:

@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from recovery.copies.manifest import Proof, Verdict
-from recovery.copies.retention import Candidate, candidate, decide
+from recovery.copies.retention import Candidate, candidate, decide, furthest_proven
 from recovery.errors import DamagedCopy
 from recovery.settings import Retention, RetentionRules
+from recovery.swarm.wal import Position
 from tests.unit import factories as make
 from tests.unit.copies.candidates import BOTH, DAY, HOUR, MAIN, MARK, NOW, OLD, SECOND, UNPROVEN, one, policy
 
@@ -39,6 +40,7 @@ TABLE: list[tuple[str, Retention | None, list[Candidate], list[int]]] = [
     ("the proven one of its day", policy(daily=2), [one(HOUR, **UNPROVEN), one(2 * HOUR), one(2 * DAY, **UNPROVEN), one(2 * DAY + HOUR, **UNPROVEN)], [1, 2]),
     ("rules add up", policy(last=1, daily=2), [one(n * HOUR) for n in (1, 2, 24, 25)], [0, 2]),
     ("the last proven one, however old", policy(last=2), [one(DAY, **UNPROVEN), one(2 * DAY, **UNPROVEN), one(OLD), one(2 * OLD)], [0, 1, 2]),
+    ("the proven one that is committed furthest", policy(), [one(DAY), one(2 * DAY, furthest=True), one(3 * DAY)], [0, 1]),
     ("the last proven one of each manager", policy(), [one(DAY), one(OLD, manager="manager-b"), one(2 * OLD, manager="manager-b")], [0, 1]),
     ("the last proven one at each site", policy(), [one(1 * DAY, sites=MAIN), one(2 * DAY, sites=BOTH), one(3 * DAY, sites=BOTH), one(4 * DAY, sites=SECOND)], [0, 1]),
     ("the last proven one of each manager at each site", policy(), [one(n * DAY, manager=m, sites=s) for n, m, s in ((1, "a", MAIN), (2, "b", BOTH), (3, "a", BOTH), (4, "b", SECOND))], [0, 1, 2]),
@@ -125,3 +127,21 @@ def test_only_what_is_whole_by_its_manifest_is_judged() -> None:
     assert candidate(early, manifest, None).fault.startswith("its node's clock was ahead")
     assert not candidate(copy, replace(manifest, kind="safety"), None).proven
     assert not candidate(copy, replace(manifest, proof=None), MARK).proven
+
+
+def test_the_clock_of_a_manager_that_was_set_back_costs_no_changes() -> None:
+    """Its last copy has an earlier time than the one before, and S3 stored it later."""
+    proof = Proof(Verdict.PROVEN, NOW)
+    taken = {2 * DAY: (40, 0), 2 * DAY + HOUR / 12: (50, 1), 2 * DAY + HOUR / 2: (90, -30)}
+    made = [make.manifest(proof=proof, taken=NOW - ago, position=Position(3, 99, c)) for ago, (c, _) in taken.items()]
+    stored = [NOW - 2 * DAY + timedelta(minutes=minute) for _, minute in taken.values()]
+    copies = [replace(make.copy_of(one), written=at, sites=MAIN) for one, at in zip(made, stored, strict=True)]
+    read = list(zip(copies, made, strict=True))
+    assert furthest_proven([*read, (make.copy_of(make.manifest("manager-b")), make.manifest("manager-b"))]) == {
+        copies[1]
+    }
+    found = [candidate(copy, one, None, reach={copies[1]}) for copy, one in read]
+    assert kept(policy(), found) == [0, 1]
+    assert reasons(policy(), *found[1:], found[0]) == (
+        f"the proven copy of swarm {make.CLUSTER} that is committed furthest",
+    )

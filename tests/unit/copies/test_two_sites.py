@@ -16,6 +16,7 @@ from recovery.copies.copy import Copy
 from recovery.copies.escrow import Escrow
 from recovery.copies.latest import since_proven
 from recovery.copies.manifest import Proof, Verdict
+from recovery.copies.order import by_trust
 from recovery.errors import DamagedCopy, StoreError, UnreadCopy
 from recovery.operations import drill
 from recovery.settings import Settings
@@ -88,7 +89,7 @@ def test_a_copy_whose_archive_is_short_everywhere_is_not_proven(two: Settings, t
     (_, damaged), (last, _) = since_proven(catalog)
     assert isinstance(damaged, DamagedCopy)
     assert damaged.why == f"0 of {size} bytes are there (main), 0 of {size} bytes are there (second)"
-    assert (last, next(catalog.by_trust(catalog.copies))) == (older, older)
+    assert (last, next(by_trust(catalog.reading(catalog.copies)))) == (older, older)
     assert catalog.newest_manifests().keys() == {copy}, "what its manifest tells is true all the same"
 
 

@@ -14,6 +14,7 @@ from recovery.cluster import Cluster
 from recovery.copies import contents
 from recovery.copies.catalog import Catalog
 from recovery.copies.manifest import Verdict
+from recovery.copies.order import by_trust
 from recovery.errors import CommandFailed, Refused
 from recovery.node import program
 from recovery.operations import drill, last_drills, lifecycle
@@ -113,13 +114,13 @@ def test_an_identity_that_opens_nothing_says_nothing_about_the_copies(theatre: T
     of = theatre.stage(Case(3, frozenset())).settings
     ours = stranger(of, tmp_path)
     before = Catalog(of)
-    order = list(before.by_trust(before.copies))
+    order = list(by_trust(before.reading(before.copies)))
     catalog = Catalog(ours)
     done = list(drill.drill(Cluster(ours), catalog, catalog.newest_of_each(), on=None, say=quiet))
     assert {result.proof.verdict for result in done} == {Verdict.UNPROVEN}
     assert all("identities of requorum:backup.identityFile do not open it" in result.proof.detail for result in done)
     again = Catalog(of)
-    assert list(again.by_trust(again.copies)) == order
+    assert list(by_trust(again.reading(again.copies))) == order
     assert {again.manifest(copy).verdict for copy in order} == {Verdict.PROVEN}
     assert not [key for key in theatre.wires.objects if key.endswith(".drill.json")]
     assert {proof.verdict for proof in last_drills.last(Cluster(of), Catalog(of)).values()} == {Verdict.UNPROVEN}, (
@@ -172,6 +173,6 @@ def test_a_damaged_copy_fails_and_is_chosen_last_from_then_on(theatre: Theatre) 
     done = list(drill.drill(Cluster(of), before, chosen, on=None, say=quiet))
     assert {result.proof.verdict for result in done} == {Verdict.FAILED}
     assert all("SHA-256 differs" in result.proof.detail for result in done)
-    assert set(tuple(before.by_trust(before.copies))[:3]) == set(chosen)
+    assert set(tuple(by_trust(before.reading(before.copies)))[:3]) == set(chosen)
     after = Catalog(of)
-    assert set(tuple(after.by_trust(after.copies))[-3:]) == set(chosen)
+    assert set(tuple(by_trust(after.reading(after.copies)))[-3:]) == set(chosen)

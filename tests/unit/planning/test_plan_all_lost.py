@@ -14,6 +14,7 @@ from recovery.planning.plan import Source
 from recovery.planning.steps import Action
 from recovery.settings import PLAN_ID
 from recovery.swarm.model import Inventory, LocalState
+from recovery.swarm.wal import Position
 from tests.unit import factories as make
 from tests.unit.planning.plans import LOST, choice, named, passed, plan
 from tests.unit.planning.test_diagnosis import A, B, C, S
@@ -122,6 +123,20 @@ def test_an_older_copy_says_which_objects_are_lost_and_which_come_back() -> None
     assert new.copy.name in back
     assert back.endswith("brings them back: services gone")
     assert newest_after(new, {one.copy: one.manifest for one in (old, new)}) is None
+
+
+@pytest.mark.parametrize(
+    ("minutes", "commit", "is_newer"),
+    [(4, 50, True), (4, 30, False), (-4, 50, True), (-4, 30, False), (-15, 30, True), (15, 50, False)],
+)
+def test_a_copy_of_another_manager_is_newer_that_may_be_and_is_committed_further(
+    minutes: int, commit: int, is_newer: bool
+) -> None:
+    ours = make.manifest(position=Position(3, 40, 40), ago=timedelta(0))
+    other = make.manifest("manager-b", position=Position(3, 60, commit), ago=timedelta(minutes=minutes))
+    chosen = Choice(make.copy_of(ours), ours)
+    found = newest_after(chosen, {make.copy_of(one): one for one in (ours, other)})
+    assert (found is not None) is is_newer
 
 
 @pytest.mark.parametrize("recover", [False, True])

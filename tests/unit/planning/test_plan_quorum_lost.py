@@ -141,6 +141,22 @@ def test_an_older_copy_may_be_of_a_history_that_was_given_up() -> None:
     assert copy_ahead_of(STALE, {make.copy_of(made): made for made in (old, new)}) is None
 
 
+@pytest.mark.parametrize(
+    ("own", "position", "is_ahead"),
+    [
+        (-4, Position(3, 50, 50), True),
+        (-4, Position(3, 39, 39), False),
+        (-15, Position(3, 50, 50), False),
+    ],
+    ids=["the clock of the survivor may be ahead", "it has that too", "its own copy is newer for certain"],
+)
+def test_a_copy_that_is_older_by_its_clock_may_be_ahead(own: int, position: Position, is_ahead: bool) -> None:
+    mine = make.manifest(STALE.name, position=Position(3, 39, 39), ago=timedelta(minutes=own))
+    late = make.manifest("manager-c", position=position, ago=timedelta(0))
+    found = copy_ahead_of(STALE, {make.copy_of(made): made for made in (mine, late)})
+    assert found == (make.copy_of(late) if is_ahead else None)
+
+
 def test_a_proof_ends_what_was_consented_to_before() -> None:
     lost = [make.leaderless(A), make.gone(B), make.gone(C)]
     before = plan(lost, survivors=(STALE,))

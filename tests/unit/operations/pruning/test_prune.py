@@ -10,6 +10,7 @@ from botocore.exceptions import EndpointConnectionError
 
 from recovery.cluster import Cluster
 from recovery.copies.catalog import Catalog
+from recovery.copies.order import by_trust
 from recovery.errors import Refused, StoreSilent
 from recovery.operations.keep import keep
 from recovery.operations.prune import MANAGERS
@@ -199,7 +200,7 @@ def test_a_manifest_that_goes_while_copies_are_listed_is_no_error(of: Settings, 
     bucket.Object(old.manifest_key).delete()
     found = dict(catalog.manifests())
     assert "removed a moment ago" in str(found[old])
-    assert next(catalog.by_trust(catalog.copies)) == new
+    assert next(by_trust(catalog.reading(catalog.copies))) == new
 
 
 def test_in_a_versioned_bucket_versions_stay(of: Settings, bucket: Any, tmp_path: Path) -> None:

@@ -1,0 +1,108 @@
+"""Which copies are newer, and which hold more, where the clocks of their machines may differ. Pure.
+
+If the times of two machines are close together, they do not say which copy is newer. Within one history of a swarm, the position
+in the log says it: what is committed only grows, by term and then by index. But a recovery may give up the end of a history. So
+the position does not count against a copy that is certainly newer (docs/decisions/084-clocks-that-differ.md).
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import TypeVar
+
+from recovery.copies.copy import Copy
+from recovery.copies.manifest import Manifest, Verdict
+from recovery.errors import DamagedCopy, UnreadCopy
+from recovery.spans import SKEW
+
+APART = 2 * SKEW
+"""By how much the times of two machines may differ. The clock of each may differ from S3's by `SKEW`."""
+Committed = tuple[int, int]
+"""How far a log is committed: term and index."""
+R = TypeVar("R")
+
+
+def is_later(copy: Copy, other: Copy) -> bool:
+    """Whether a copy was certainly taken after another one.
+
+    For two copies of one manager, the times in their names and the times at which S3 stored them must agree. A copy of another
+    manager was taken before S3 stored it. A clock that was ahead says nothing about the copies of other managers.
+    """
+    if copy.manager == other.manager and copy.taken > other.taken and _stored(copy) >= _stored(other):
+        return True
+    return not copy.ahead and copy.taken - _at_most(other) > APART
+
+
+def may_be_newest(copies: Iterable[Copy]) -> tuple[Copy, ...]:
+    """The copies of which none can be called the newest for certain: no other copy was certainly taken after them."""
+    ordered = sorted(copies, key=lambda copy: copy.taken, reverse=True)
+    newest = max((copy.taken for copy in ordered if not copy.ahead), default=None)
+    near = [copy for copy in ordered if newest is None or newest - _at_most(copy) <= APART]
+    return tuple(copy for copy in near if not any(is_later(other, copy) for other in near))
+
+
+def furthest(copies: Mapping[Copy, Manifest]) -> Copy | None:
+    """Of the copies that may be the newest, the one that is committed furthest; None without copies."""
+    return max(may_be_newest(copies), key=lambda copy: (copies[copy].position.committed, copy.dated), default=None)
+
+
+def furthest_first(
+    read: Iterable[tuple[Copy, R]], committed: Callable[[R], Committed | None]
+) -> Iterator[tuple[Copy, R]]:
+    """The copies in the order in which a recovery would use them. They are given newest first, and are read as far as the
+    caller iterates.
+
+    Of copies whose times are close together, the one that is committed furthest comes first. The copies of one manager stay in
+    their order. The time of a copy decides if ``committed`` returns None. It also decides if an older copy of a manager is
+    committed further than a newer one: a recovery gave up its end, or somebody set the clock back.
+    """
+    given, near, least = iter(read), dict[Copy, R](), dict[str, Committed]()
+    following = next(given, None)
+    while near or following:
+        while following and (not near or _are_close(next(iter(near)), following[0])):
+            near[following[0]] = following[1]
+            following = next(given, None)
+        copy = _first(near, least, committed)
+        found = near.pop(copy)
+        if reach := committed(found):
+            least[copy.manager] = min(reach, least.get(copy.manager, reach))
+        yield copy, found
+
+
+def by_trust(read: Iterable[tuple[Copy, Manifest | DamagedCopy]]) -> Iterator[Copy]:
+    """The copies in the order in which a swarm would be restored from them: proven ones first, then unproven ones, then those
+    that failed their restore test. Otherwise they stay in the given order. An unread one may be proven.
+    """
+    rest: dict[Verdict, list[Copy]] = {Verdict.UNPROVEN: [], Verdict.FAILED: []}
+    for copy, manifest in read:
+        verdict = Verdict.UNPROVEN if isinstance(manifest, DamagedCopy) else manifest.verdict
+        if verdict is Verdict.PROVEN or isinstance(manifest, UnreadCopy):
+            yield copy
+        else:
+            rest[verdict].append(copy)
+    for left in rest.values():
+        yield from left
+
+
+def _first(near: Mapping[Copy, R], least: Mapping[str, Committed], committed: Callable[[R], Committed | None]) -> Copy:
+    """Which of the copies comes first. ``least`` is the least that the earlier ones of each manager are committed."""
+    newest, heads, reach = next(iter(near)), dict[str, Copy](), dict[Copy, Committed]()
+    for copy in near:
+        heads.setdefault(copy.manager, copy)
+    for manager, copy in heads.items():
+        position = committed(near[copy])
+        if position and position <= least.get(manager, position):
+            reach[copy] = position
+    return max(reach, key=lambda copy: (reach[copy], copy.taken)) if newest in reach else newest
+
+
+def _are_close(newer: Copy, older: Copy) -> bool:
+    return not (newer.ahead or older.ahead) and newer.taken - older.taken <= APART
+
+
+def _stored(copy: Copy) -> datetime:
+    return copy.written or copy.taken
+
+
+def _at_most(copy: Copy) -> datetime:
+    """The latest time at which a copy can have been taken: before S3 stored it, unless its clock is ahead of S3's."""
+    return max(copy.dated, _stored(copy))

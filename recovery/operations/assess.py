@@ -162,7 +162,7 @@ def assess(cluster: Cluster, *, typed: bool = False, now: datetime | None = None
     spent = consent.is_spent(cluster, catalog.store)
     diagnosis = replace(diagnosis, warnings=diagnosis.warnings + catalog.notes)
     engine = seen.of(search.choice.manager).engine if search.choice else ""
-    proven = reports.newest(cluster, catalog.store) if diagnosis.kind in NO_QUORUM else ""
+    proven = reports.proofs(cluster, catalog.store) if diagnosis.kind in NO_QUORUM else ""
     newer = newest_after(search.choice, ours) if search.choice else newest(ours) if left else None
     joined = unlisted(seen, search.choice.manifest) if search.choice else ()
     source = Source(search.choice, search.rejected, newer, cas, engine, moved, ahead, proven, joined, elsewhere)

@@ -24,8 +24,10 @@ AGENTS_LEASE = "requorum/lab/agent/lease.json"
 
 
 def recover(settings: Settings) -> None:
-    """What `requorum recover --yes` does, with consent to the plan that it finds."""
-    settings = settings.model_copy(update={"recover": settings.recover and (assess(Cluster(settings)).plan.id or True)})
+    """What `requorum recover --yes` does, with consent to the plan that it finds, unless the settings name a plan."""
+    if settings.recover is True:
+        found = assess(Cluster(settings)).plan
+        settings = settings.model_copy(update={"recover": found.id or True})
     assessment = assess(Cluster(settings))
     assessment.require_safe(settings)
     if assessment.plan.steps or lifecycle.unproven(Cluster(settings), say=quiet):

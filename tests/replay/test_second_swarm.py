@@ -23,6 +23,7 @@ from recovery.steps import repair, save
 from recovery.steps.remove import depart
 from recovery.survey import presence
 from recovery.swarm.model import Reach
+from recovery.swarm.presence import Presence
 from tests.fake.bucket import FakeS3
 from tests.fake.cases import Case, Theatre, names, quiet
 from tests.fake.engine import FakeApi
@@ -110,6 +111,29 @@ def test_nothing_is_forced_beside_silent_stand_ins_that_went_on(wires: Wires) ->
         recover(of)
     assert refused.value.code == "silent-manager"
     assert not swarm.violations
+
+
+def vanish(wires: Wires, *names: str) -> None:
+    """The driver has no such machines for a while. `Swarm.start` brings them back."""
+    for name in names:
+        wires.swarm.named(name).presence = Presence.GONE
+    pass_time(wires)
+
+
+def test_a_plans_id_ends_with_its_loss_also_if_the_quorum_comes_back_by_itself(wires: Wires) -> None:
+    of = settings(OLD, WORKER, recover=False)
+    build(wires, of)
+    vanish(wires, "manager-2", "manager-3")
+    shown = assess(Cluster(of)).plan
+    for name in ("manager-2", "manager-3"):
+        wires.swarm.start(name)
+    pass_time(wires)
+    write(wires, "committed since", "next")
+    vanish(wires, "manager-2", "manager-3")
+    again = assess(Cluster(of.model_copy(update={"recover": shown.id}))).plan
+    assert (again.survivor, again.proven) == (shown.survivor, shown.proven)
+    assert again.refusal
+    assert again.refusal.code == "consent-needed"
 
 
 FAR: Nodes = [{"address": "10.77.2.41", "name": "worker-1"}, {"address": "10.77.1.42", "name": "worker-2"}]

@@ -22,6 +22,7 @@ from recovery.planning.readiness import completed
 from recovery.planning.sources import unlisted
 from recovery.planning.survivors import copy_ahead_of, rank
 from recovery.planning.trust import require_agreement, trusted_cas
+from recovery.planning.unnamed import unnamed
 from recovery.settings import Settings
 from recovery.steps import unlock
 from recovery.survey import survivors, unknown_managers
@@ -155,8 +156,10 @@ def assess(cluster: Cluster, *, typed: bool = False, now: datetime | None = None
     moved = address_changes.without_replaced(moved, seen)
     address_changes.require_allowed(settings, moved, seen)
     require_vacated(cluster, moved, known)
+    without: tuple[str, ...] = ()
     if diagnosis.kind in (Kind.ALL_LOST, Kind.QUORUM_LOST):
-        unknown_managers.require_none(cluster, seen, ours.values())
+        left_swarm = unknown_managers.require_none(cluster, seen, ours.values())
+        without = unnamed(seen, ours.values(), moved, left_swarm)
     for name in diagnosis.locked if not left else [survivor.name for survivor in left[:1] if survivor.locked]:
         unlock.require_key(cluster, settings.node(name))
     spent = consent.is_spent(cluster, catalog.store)
@@ -165,7 +168,9 @@ def assess(cluster: Cluster, *, typed: bool = False, now: datetime | None = None
     proven = reports.proofs(cluster, catalog.store) if diagnosis.kind in NO_QUORUM else ""
     newer = newest_after(search.choice, ours) if search.choice else newest(ours) if left else None
     joined = unlisted(seen, search.choice.manifest) if search.choice else ()
-    source = Source(search.choice, search.rejected, newer, cas, engine, moved, ahead, proven, joined, elsewhere)
+    source = Source(
+        search.choice, search.rejected, newer, cas, engine, moved, ahead, proven, joined, elsewhere, without
+    )
     plan = make_plan(diagnosis, settings, source, left, now or datetime.now(UTC), spent=spent, typed=typed)
     differs = changes.find(settings, seen, plan, agents.digests(settings))
     begun, last = unfinished.begun(cluster, catalog), newest(ours)

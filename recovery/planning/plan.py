@@ -138,3 +138,5 @@ class Source:
     """The workers in the swarm that the copy does not list: they joined after it was taken."""
     elsewhere: Choice | None = None
     """Without a choice: the newest good copy of a manager for which no machine stands."""
+    without: tuple[str, ...] = ()
+    """The addresses of managers that do not answer and that no settings name (`recovery.planning.unnamed`)."""

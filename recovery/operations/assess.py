@@ -24,6 +24,7 @@ from recovery.planning.readiness import completed
 from recovery.planning.sources import unlisted
 from recovery.planning.survivors import can_be_ahead, copy_ahead_of, rank
 from recovery.planning.trust import require_agreement, trusted_cas
+from recovery.planning.unnamed import unnamed
 from recovery.settings import Settings
 from recovery.steps import unlock
 from recovery.survey import survivors, unknown_managers
@@ -156,18 +157,22 @@ def assess(cluster: Cluster, *, typed: bool = False, now: datetime | None = None
     moved = address_changes.without_replaced(moved, seen)
     address_changes.require_allowed(settings, moved, seen)
     require_vacated(cluster, moved, known)
+    without: tuple[str, ...] = ()
     if diagnosis.kind in (Kind.ALL_LOST, Kind.QUORUM_LOST):
-        unknown_managers.require_none(cluster, seen, ours.values())
+        left_swarm = unknown_managers.require_none(cluster, seen, ours.values())
+        without = unnamed(seen, ours.values(), moved, left_swarm)
     for name in diagnosis.locked if not left else [survivor.name for survivor in left[:1] if survivor.locked]:
         unlock.require_key(cluster, settings.node(name))
     spent = consent.is_spent(cluster, catalog.store)
     diagnosis = replace(diagnosis, warnings=diagnosis.warnings + catalog.notes)
     engine = seen.of(search.choice.manager).engine if search.choice else ""
-    proven = reports.newest(cluster, catalog.store) if diagnosis.kind in NO_QUORUM else ""
+    proven = reports.proofs(cluster, catalog.store) if diagnosis.kind in NO_QUORUM else ""
     ahead = copy_ahead_of(left[0], near) if left and not seen.of(left[0].name).placed else None
     newer = newest_after(search.choice, ours) if search.choice else newest(ours | near) if left else None
     joined = unlisted(seen, search.choice.manifest) if search.choice else ()
-    source = Source(search.choice, search.rejected, newer, cas, engine, moved, ahead, proven, joined, elsewhere)
+    source = Source(
+        search.choice, search.rejected, newer, cas, engine, moved, ahead, proven, joined, elsewhere, without
+    )
     plan = make_plan(diagnosis, settings, source, left, now or datetime.now(UTC), spent=spent, typed=typed)
     differs = changes.find(settings, seen, plan, agents.digests(settings))
     begun, last = unfinished.begun(cluster, catalog), newest(ours)

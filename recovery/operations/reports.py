@@ -14,7 +14,7 @@ from recovery.node.signing import Kind, Signed
 from recovery.operations.page import report as page_of_report
 from recovery.operations.page.markdown import as_markdown
 from recovery.operations.report import RecoveryReport, as_json
-from recovery.operations.report_names import among
+from recovery.operations.report_names import ahead, among
 from recovery.s3.store import Store
 from recovery.steps import journal
 from recovery.swarm.records import NO_RECORD
@@ -44,6 +44,14 @@ def newest(cluster: Cluster, store: Store) -> str:
     folder = cluster.settings.keys.reports
     among_them = among(key.removeprefix(folder) for key in store.keys(folder))
     return next((name for name in among_them if not _read(cluster, store, name).fault), "")
+
+
+def proofs(cluster: Cluster, store: Store) -> str:
+    """What tells one proof from the one before: the newest report, after those of an operator whose clock is ahead. Raises: StoreError."""
+    folder = cluster.settings.keys.reports
+    files = [key.removeprefix(folder) for key in store.keys(folder)]
+    early = [name for name in ahead(files) if not _read(cluster, store, name).fault]
+    return " ".join(filter(None, [*early, newest(cluster, store)]))
 
 
 def load(cluster: Cluster, name: str = "") -> Mapping[str, Any]:

@@ -26,7 +26,8 @@ def still_valid(consented: Plan, fresh: Plan) -> str:
     """How a fresh plan differs from what remains of the consented plan; empty if it does not differ.
 
     Each node's steps must be some of its steps in the consented plan, in the same order. The copy or survivor and the costs
-    must be the same. The order between nodes is free, because each step has a precondition.
+    must be the same. An earlier release recorded neither the content of the copy nor the term of the survivor's log. The order
+    between nodes is free, because each step has a precondition.
     """
     if fresh.refusal and not fresh.refusal.consent:
         return fresh.refusal.why
@@ -53,6 +54,10 @@ def _other_source(consented: Plan, fresh: Plan) -> Iterator[str]:
             yield f"the new plan uses {now}. The plan that Requorum showed uses {old_source}"
     if fresh.copy and fresh.ca != consented.ca:
         yield f"the CA of {fresh.copy} is not the CA in the plan that Requorum showed"
+    if fresh.copy and consented.content and fresh.content != consented.content:
+        yield f"the content of {fresh.copy} is not the content in the plan that Requorum showed"
+    if fresh.survivor and consented.term and fresh.term != consented.term:
+        yield f"{fresh.survivor} had a leader again after the plan that Requorum showed"
 
 
 def _other_costs(consented: Plan, fresh: Plan) -> Iterator[str]:

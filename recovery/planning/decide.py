@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from recovery.planning import damaged, steps
 from recovery.planning.diagnosis import Diagnosis, Kind
 from recovery.planning.from_copy import needs_second_manager, restore_plan
-from recovery.planning.losses import LOCKED_AGAIN, left_alone
+from recovery.planning.losses import LOCKED_AGAIN, left_alone, without_unnamed
 from recovery.planning.plan import Plan, Refusal, Source
 from recovery.planning.returning import beside, rebuilds, still_to_do
 from recovery.planning.steps import Step
@@ -74,7 +74,16 @@ def _with_consent(plan: Plan, recover: bool | str, *, spent: bool, typed: bool) 
     )
     why = f"plan {plan.id} {effect}, and needs your consent"
     remedy = plan.consent
-    if plan.moves:
+    if plan.without:
+        silent = ", ".join(plan.without)
+        why += (
+            f". It goes on without managers that no settings name and that do not answer: {silent}. Only the plan's ID consents "
+            "to that"
+        )
+        remedy = (
+            f"if a manager at {silent} may still run, add it to requorum:managers. If they are off for good: {remedy}"
+        )
+    elif plan.moves:
         moves = ", ".join(move.text for move in plan.moves)
         why += (
             f". It moves {moves}. Only the plan's ID consents to these moves. If a manager still runs at an old address, "
@@ -107,9 +116,11 @@ def _force(diagnosis: Diagnosis, settings: Settings, survivors: tuple[Survivor, 
         diagnosis.cluster_id,
         _forcing(diagnosis, settings, survivors),
         survivor=best.name,
+        term=best.position.term,
         unsure=best.position.index - best.position.commit,
         ahead=source.ahead.name if source.ahead else None,
         cut=best.cut or None,
+        without=source.without,
         losses=_losses(diagnosis, settings, survivors, source),
     )
 
@@ -134,6 +145,7 @@ def _losses(
         ),
         *damaged.losses(best, source.newer),
         *((f"changes that only copy {ahead.name} holds are lost",) if ahead else ()),
+        *without_unnamed(source.without),
         *(LOCKED_AGAIN if best.locked else ()),
         *left_alone(diagnosis),
     )

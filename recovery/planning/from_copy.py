@@ -17,6 +17,7 @@ from recovery.planning.losses import (
     lost_objects,
     older_engine,
     unconfirmed_ca,
+    without_unnamed,
 )
 from recovery.planning.plan import Plan, Refusal, Source
 from recovery.planning.returning import readdress, rebuilds, unlisted
@@ -57,6 +58,7 @@ def restore_plan(diagnosis: Diagnosis, settings: Settings, source: Source, now: 
         maker=manifest.node_id,
         vouched=manifest.ca_sha256 in source.cas,
         moves=source.moved,
+        without=source.without,
         losses=_losses(diagnosis, source, choice, now),
     )
 
@@ -98,6 +100,7 @@ def _losses(diagnosis: Diagnosis, source: Source, choice: Choice, now: datetime)
         *unconfirmed_ca(manifest, source.cas),
         *((older_engine(source.engine, choice),) if is_older(source.engine, manifest.engine) else ()),
         *at_other_addresses(source.moved),
+        *without_unnamed(source.without),
         *(LOCKED_AGAIN if manifest.autolock else ()),
         *left_alone(diagnosis),
     )

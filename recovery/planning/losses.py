@@ -65,6 +65,16 @@ def older_engine(engine: str, choice: Choice) -> str:
     )
 
 
+def without_unnamed(without: tuple[str, ...]) -> tuple[str, ...]:
+    """What it means to go on without managers that no settings name."""
+    if not without:
+        return ()
+    return (
+        f"managers that do not answer, and that no settings name: {', '.join(without)}. They lose their vote. If one still "
+        "runs, two swarms may exist",
+    )
+
+
 def left_alone(diagnosis: Diagnosis) -> tuple[str, ...]:
     """The nodes that Requorum does not change, because they are not known to be lost."""
     why = {True: "is up and not seen from here", False: "is silent and not known to be lost"}

@@ -40,6 +40,8 @@ class Plan:
     """Whether the stack file or a living node names the copy's CA. `recover: true` does not consent to a copy of another one."""
     survivor: str | None = None
     """Name of the manager that a new cluster is forced from."""
+    term: int = 0
+    """The term of the last entry in the survivor's log. A swarm that has a leader again has an entry of a later term."""
     unsure: int = 0
     """How many of the survivor's last log entries are not known to be committed. A forced new cluster may drop them."""
     moves: tuple[AddressChange, ...] = ()
@@ -51,7 +53,7 @@ class Plan:
     without: tuple[str, ...] = ()
     """The addresses of managers that do not answer and that no settings name. Only the plan's ID consents to go on without them."""
     proven: str = ""
-    """The newest report; without a stack file, where the log ends. A proof ends all earlier consent, because the same survivor may be chosen at the next loss."""
+    """The newest reports; without a stack file, where the log ends. A proof ends all earlier consent, because the same survivor may be chosen at the next loss."""
     losses: tuple[str, ...] = ()
     """What the plan cannot bring back, and which copies it does not use."""
     refusal: Refusal | None = None
@@ -60,13 +62,14 @@ class Plan:
     def id(self) -> str:
         """The ID that consents to this recovery; empty for a plan that needs no consent.
 
-        It depends on the diagnosis, the cluster, the source with its content and CA, the costs and the newest proof. It has
-        64 bits: with fewer, whoever writes to S3 can make another plan with the ID that was reviewed."""
+        It depends on the diagnosis, the cluster, the source with its content and CA, the survivor's last leader, the costs and
+        the newest proof. It has 64 bits: with fewer, whoever writes to S3 can make another plan with the ID that was reviewed."""
         source = self.copy or self.survivor
         if source is None:
             return ""
         costs = (*(move.text for move in self.moves), str(self.ahead), *([self.cut] if self.cut else ()), *self.without)
-        identity = (self.kind, str(self.cluster_id), source, self.content, str(self.ca), *costs, self.proven)
+        led = (f"term {self.term}",) if self.term else ()
+        identity = (self.kind, str(self.cluster_id), source, self.content, str(self.ca), *costs, *led, self.proven)
         return "r" + hashlib.sha256("\0".join(identity).encode()).hexdigest()[:16]
 
     @property
@@ -130,8 +133,10 @@ class Source:
     ahead: Copy | None = None
     """With survivors: a copy that holds changes that no survivor has."""
     proven: str = ""
-    """The newest report."""
+    """The newest reports (`recovery.operations.reports.proofs`)."""
     unlisted: tuple[str, ...] = ()
     """The workers in the swarm that the copy does not list: they joined after it was taken."""
     elsewhere: Choice | None = None
     """Without a choice: the newest good copy of a manager for which no machine stands."""
+    without: tuple[str, ...] = ()
+    """The addresses of managers that do not answer and that no settings name (`recovery.planning.unnamed`)."""

@@ -11,7 +11,7 @@ from recovery.swarm.moved import AddressChange
 
 NOTHING = Plan(Kind.HEALTHY)
 """The consented plan if the state records none, as in a state that an earlier version wrote."""
-COMPARED = ("cluster_id", "copy", "ca", "survivor", "ahead", "cut")
+COMPARED = ("cluster_id", "copy", "content", "ca", "survivor", "term", "ahead", "cut")
 """What a fresh plan is compared with, besides steps and moves."""
 
 
@@ -48,5 +48,5 @@ def from_record(record: Mapping[str, Any]) -> Plan:
         return NOTHING
     steps = tuple(Step(**{**step, "action": Action(step["action"])}) for step in record["steps"])
     moves = tuple(AddressChange(**move) for move in record["moves"])
-    fields: dict[str, Any] = {key: record.get(key) for key in COMPARED}
+    fields: dict[str, Any] = {key: record[key] for key in COMPARED if record.get(key) is not None}
     return Plan(Kind(record["kind"]), steps=steps, moves=moves, **fields)

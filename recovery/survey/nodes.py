@@ -33,7 +33,7 @@ from recovery.parallel import side_by_side
 from recovery.survey import bare, damage, hosts, lost, presence
 from recovery.survey.on_node import LOOK, framed
 from recovery.swarm.address import without_port
-from recovery.swarm.certificate import identity, validity
+from recovery.swarm.certificate import identity, role_of, validity
 from recovery.swarm.engine_kind import unsupported
 from recovery.swarm.entries import entries_of
 from recovery.swarm.found import SwarmFacts
@@ -247,7 +247,11 @@ def ask(shell: Shell, *, seconds: float = ENGINE_SECONDS, whole: bool = True) ->
     swarm = info["Swarm"]
     seen = _on_disk(shell, _told(base, info), info.get("DockerRootDir") or DATA_ROOT, whole)
     if seen.state is LocalState.INACTIVE:
-        return seen if seen.left_over else replace(seen, node_id="", cluster_id="", ca_sha256="", certificate=None)
+        return (
+            seen
+            if seen.left_over
+            else replace(seen, node_id="", cluster_id="", ca_sha256="", certificate=None, certified="")
+        )
     known = swarm.get("RemoteManagers") or ()
     remotes = tuple(remote["Addr"] for remote in known)
     peers = {without_port(remote["Addr"]): remote["NodeID"] for remote in known if remote["NodeID"]}
@@ -307,7 +311,9 @@ def _on_disk(shell: Shell, seen: NodeReport, root: str, whole: bool) -> NodeRepo
         ca_sha256=_digest(shell, ca.partition(" ")[0]),
     )
     node_id, cluster_id = identity(certificate)
-    found = replace(found, node_id=node_id, cluster_id=cluster_id, certificate=validity(certificate))
+    found = replace(
+        found, node_id=node_id, cluster_id=cluster_id, certificate=validity(certificate), certified=role_of(certificate)
+    )
     return damage.examined(shell, found, root, _bytes(free))
 
 

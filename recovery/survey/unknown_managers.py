@@ -13,10 +13,10 @@ from recovery.copies.manifest import Manifest
 from recovery.errors import Refused
 from recovery.parallel import side_by_side
 from recovery.survey.nodes import report
-from recovery.swarm.address import without_port
 from recovery.swarm.machines import Node
 from recovery.swarm.model import ENTERED, NodeReport, Survey
 from recovery.swarm.moved import still_in_swarm
+from recovery.swarm.peers import known_to
 from recovery.swarm.presence import Presence
 
 KNOCK = """timeout 3 bash -c ': > "/dev/tcp/$1/$2"' knock "$1" "$2" 2>/dev/null"""
@@ -26,17 +26,18 @@ KNOCK = """timeout 3 bash -c ': > "/dev/tcp/$1/$2"' knock "$1" "$2" 2>/dev/null"
 def known(survey: Survey) -> tuple[tuple[str, NodeReport], ...]:
     """Addresses of managers that no node of the settings has, with each node that knows one: not every node may reach it."""
     ours = {str(told.node.address) for told in survey.reports}
-    found = ((without_port(remote), told) for told in survey.reports for remote in told.remotes)
+    found = ((address, told) for told in survey.reports for address in known_to(told))
     return tuple((address, told) for address, told in found if address not in ours)
 
 
-def require_none(cluster: Cluster, survey: Survey, copies: Collection[Manifest]) -> None:
-    """Raises: Refused when such a manager is up, because a new cluster may be a second swarm; TransportError.
+def require_none(cluster: Cluster, survey: Survey, copies: Collection[Manifest]) -> tuple[str, ...]:
+    """Make sure that no such manager is up. Returns the addresses in copies whose machines answer and are not in this swarm.
 
-    ``copies`` are manifests of this swarm.
+    ``copies`` are manifests of this swarm. Raises: Refused when such a manager is up, because a new cluster may be a second
+    swarm; TransportError.
     """
     _require_no_silent_worker(cluster, survey, copies)
-    _require_none_copied(cluster, copies)
+    left = _require_none_copied(cluster, copies)
 
     def is_up(at: tuple[str, NodeReport]) -> bool:
         address, told = at
@@ -48,6 +49,7 @@ def require_none(cluster: Cluster, survey: Survey, copies: Collection[Manifest])
     if up:
         address, told = up[0]
         raise _missing(cluster, f"{told.node.name} knows a manager at {address}, which is up", told.node.name)
+    return left
 
 
 def _require_no_silent_worker(cluster: Cluster, survey: Survey, copies: Collection[Manifest]) -> None:
@@ -66,7 +68,7 @@ def _require_no_silent_worker(cluster: Cluster, survey: Survey, copies: Collecti
         )
 
 
-def _require_none_copied(cluster: Cluster, copies: Collection[Manifest]) -> None:
+def _require_none_copied(cluster: Cluster, copies: Collection[Manifest]) -> tuple[str, ...]:
     ours = {str(node.address) for node in cluster.settings.nodes}
     asked = {
         one.address: Node(name=one.manager, address=ip_address(one.address), role="manager")
@@ -74,12 +76,15 @@ def _require_none_copied(cluster: Cluster, copies: Collection[Manifest]) -> None
         if one.address not in ours
     }
     swarms = {one.address: one.cluster_id for one in copies}
-    for seen in side_by_side(lambda node: report(cluster, node, Presence.UNKNOWN), list(asked.values())):
+    reports = side_by_side(lambda node: report(cluster, node, Presence.UNKNOWN), list(asked.values()))
+    for seen in reports:
         address = str(seen.node.address)
         if still_in_swarm(seen, swarms[address]):
             raise _missing(
                 cluster, f"{seen.node.name} at {address}, of which S3 has copies, is still in the swarm", seen.node.name
             )
+    told = (seen for seen in reports if seen.reach in ENTERED and (seen.cluster_id or not seen.holds_raft))
+    return tuple(str(seen.node.address) for seen in told)
 
 
 def _missing(cluster: Cluster, why: str, node: str) -> Refused:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 MANAGER = "swarm-manager"
 """Role of a manager: the organizational unit of its certificate (swarmkit, ca/config.go: ManagerRole)."""
+WORKER = "swarm-worker"
+"""Role of a worker, in the same place (WorkerRole)."""
 
 
 def identity(certificate: str) -> tuple[str, str]:
@@ -31,6 +33,16 @@ def identity(certificate: str) -> tuple[str, str]:
     names = [subject.get_attributes_for_oid(oid) for oid in (NameOID.COMMON_NAME, NameOID.ORGANIZATION_NAME)]
     node_id, cluster_id = (str(values[0].value) if values else "" for values in names)
     return (node_id, cluster_id) if (node_id + cluster_id).isprintable() else ("", "")
+
+
+def role_of(certificate: str) -> str:
+    """The role that a node certificate in PEM gives its node: ``manager`` or ``worker``. Empty if it gives neither."""
+    try:
+        subject = x509.load_pem_x509_certificate(certificate.encode()).subject
+    except (ValueError, x509.InvalidVersion):
+        return ""
+    units = [str(unit.value) for unit in subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)]
+    return {MANAGER: "manager", WORKER: "worker"}.get(units[0], "") if len(units) == 1 else ""
 
 
 def validity(certificate: str) -> Validity | None:

@@ -106,6 +106,8 @@ class NodeReport:
     """The digest of the swarm's CA certificate on the node."""
     certificate: Validity | None = None
     """From when until when the node's own certificate is valid."""
+    certified: str = ""
+    """The role in that certificate; empty if nobody could tell."""
     ca: Validity | None = None
     """The same of the swarm's CA certificate; a manager with a leader tells it."""
     raft: bool = False
@@ -186,15 +188,18 @@ class NodeReport:
     def is_left_behind(self, leader: "NodeReport") -> bool:
         """Whether a manager of ``leader``'s swarm was left behind when a new cluster was forced from another manager.
 
-        Such a manager has no vote in the new cluster. Either it still has its old log, or it deleted the log when it
-        learned that it is no member. It then waits for a vote, first not Ready and then Ready. If the forced manager
-        was its leader before, it can list nodes through that manager for up to 20 s. A leader in its own report is no
-        proof.
+        Such a manager has no vote in the new cluster. Either it still has its old log, or it deleted the log when it learned
+        that it is no member, and waits for a vote. A worker that was promoted waits for one too, and then for the certificate
+        of a manager. A leader in the node's own report is no proof: it can list nodes through its old leader for up to 20 s.
         """
         if not self.in_swarm or self.cluster_id != leader.cluster_id:
             return False
         entry = next((member for member in leader.members if member.node_id == self.node_id), None)
-        return entry is not None and not entry.votes and (self.raft or not entry.ready or entry.role == "manager")
+        return (
+            entry is not None
+            and not entry.votes
+            and (self.raft or (entry.role == "manager" and self.certified != "worker"))
+        )
 
     def is_unlisted(self, leader: "NodeReport") -> bool:
         """Whether it is a worker of ``leader``'s swarm that this swarm does not list: it joined after the copy that was restored

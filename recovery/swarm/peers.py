@@ -3,7 +3,18 @@
 from collections import defaultdict
 from collections.abc import Mapping
 
-from recovery.swarm.model import Survey
+from recovery.swarm.address import without_port
+from recovery.swarm.model import NodeReport, Survey
+
+
+def known_to(report: NodeReport) -> Mapping[str, str]:
+    """The node IDs of the managers that a node knows, by address; empty where it knows only the address.
+
+    A leader that has just lost its quorum still lists the managers that vote.
+    """
+    listed = {member.raft_address: member.node_id for member in report.members if member.votes}
+    addresses = (without_port(remote) for remote in report.remotes)
+    return listed | {address: report.peers.get(address, "") for address in addresses}
 
 
 def told_managers(survey: Survey) -> Mapping[str, frozenset[str]]:

@@ -164,6 +164,19 @@ def test_a_forged_report_hides_no_unfinished_run_and_spoils_no_list(write: Write
     assert ([one["name"] for one in found], len(unreadable)) == ([genuine], 1)
 
 
+def test_each_proof_ends_the_ids_of_before_also_by_a_clock_that_is_ahead_and_none_that_nobody_signed(
+    write: Write,
+) -> None:
+    cluster, now = Cluster(S), datetime.now(UTC)
+    seen = [reports.proofs(cluster, cluster.store)]
+    for minutes in (-9, 60, -1, 90):
+        report(now + timedelta(minutes=minutes), write)
+        seen.append(reports.proofs(cluster, cluster.store))
+    assert len(set(seen)) == len(seen), "each differs from all before"
+    report(now + timedelta(minutes=99), write, signed=False)
+    assert reports.proofs(cluster, cluster.store) == seen[-1]
+
+
 @forgeries
 def test_a_forged_entry_of_the_journal_is_no_step(write: Write, forge: Forge) -> None:
     cluster = Cluster(S)

@@ -72,10 +72,10 @@ class FakeApi:
             leader = self._wires.swarm.leader_of(machine)
             swarm["NodeID"] = machine.directory.node_id
             swarm["ControlAvailable"] = machine.raft is not None
-            swarm["RemoteManagers"] = [
-                {"Addr": f"{address}:2377", "NodeID": node_id}
-                for address, node_id in zip_longest(machine.directory.remotes, machine.directory.peers, fillvalue="")
-            ]
+            known = zip_longest(machine.directory.remotes, machine.directory.peers, fillvalue="")
+            if machine.raft:
+                known = ((voter.address, voter.node_id) for voter in machine.raft.last.state.voters.values())
+            swarm["RemoteManagers"] = [{"Addr": f"{address}:2377", "NodeID": node_id} for address, node_id in known]
             if machine.raft and leader:
                 swarm["Cluster"] = {"ID": machine.directory.cluster_id, "Spec": self._state(machine).spec}
             elif machine.raft:

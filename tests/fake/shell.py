@@ -156,7 +156,8 @@ class FakeShell:
         directory = machine.directory
         lines = [nodes.ROOT, machine.machine_id, machine.marked]
         if directory:
-            shown = make.certificate(directory.node_id, directory.cluster_id).decode()
+            role = "manager" if directory.raft or directory.left_behind or directory.placed else "worker"
+            shown = make.certificate(directory.node_id, directory.cluster_id, role=f"swarm-{role}").decode()
             ca = hashlib.sha256(make.ca(directory.cluster_id)).hexdigest()
             free = "1000000" if machine.full else "1000000000"
             lines += [directory.placed, "raft" if directory.raft else "", "", directory.repaired, free]

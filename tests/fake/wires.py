@@ -199,6 +199,7 @@ def wired() -> Iterator[Wires]:
             "sleep": wires.sleep,
             "ThreadPoolExecutor": OneAfterTheOther,
             "identity": cache(certificate.identity),
+            "role_of": cache(certificate.role_of),
         }
         for module in [module for name, module in sys.modules.items() if name.startswith("recovery.")]:
             for name in here.keys() & vars(module).keys():

@@ -24,8 +24,13 @@ AGENTS_LEASE = "requorum/lab/agent/lease.json"
 
 
 def recover(settings: Settings) -> None:
-    """What `requorum recover --yes` does, with consent to the plan that it finds."""
-    settings = settings.model_copy(update={"recover": settings.recover and (assess(Cluster(settings)).plan.id or True)})
+    """What `requorum recover --yes` does, with consent to the plan that it finds, unless the settings name a plan.
+
+    Of a cluster whose settings name every manager, no plan is without one, but for those that moved."""
+    if settings.recover is True:
+        found = assess(Cluster(settings)).plan
+        assert found.moves or not found.without
+        settings = settings.model_copy(update={"recover": found.id or True})
     assessment = assess(Cluster(settings))
     assessment.require_safe(settings)
     if assessment.plan.steps or lifecycle.unproven(Cluster(settings), say=quiet):

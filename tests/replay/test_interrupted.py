@@ -9,7 +9,9 @@ from hypothesis import HealthCheck, Phase, assume, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from recovery.cluster import Cluster
 from recovery.node.engine import Engine
+from recovery.operations.assess import assess
 from recovery.s3 import lease
 from recovery.settings import Agent
 from recovery.steps import member
@@ -43,6 +45,25 @@ def test_a_recovery_interrupted_at_any_effect_converges(
         if not met:
             break
     assert at > 5, "a recovery has effects"
+
+
+@pytest.mark.parametrize("moment", Moment)
+@pytest.mark.parametrize("case", [INTERRUPTIONS[4], INTERRUPTIONS[8]], ids=str)
+def test_the_id_that_began_a_recovery_consents_to_its_end(
+    theatre: Theatre, points: Iterator[int], case: Case, moment: Moment
+) -> None:
+    for at in points:
+        scene = theatre.stage(case)
+        shown = assess(Cluster(scene.settings)).plan
+        met = interrupted(
+            theatre,
+            replace(scene, settings=scene.settings.model_copy(update={"recover": shown.id})),
+            Strike(at, moment),
+        )
+        require_recovered(theatre, case, scene)
+        if not met:
+            break
+    assert shown.survivor
 
 
 @pytest.mark.parametrize(

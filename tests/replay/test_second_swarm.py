@@ -18,11 +18,13 @@ from recovery.operations import lifecycle
 from recovery.operations.assess import assess
 from recovery.operations.promote import promote
 from recovery.operations.recover import recover_all
+from recovery.planning.steps import Action
 from recovery.settings import Settings
 from recovery.steps import repair, save
 from recovery.steps.remove import depart
 from recovery.survey import presence
 from recovery.swarm.model import Reach
+from recovery.swarm.presence import Presence
 from tests.fake.bucket import FakeS3
 from tests.fake.cases import Case, Theatre, names, quiet
 from tests.fake.engine import FakeApi
@@ -112,6 +114,29 @@ def test_nothing_is_forced_beside_silent_stand_ins_that_went_on(wires: Wires) ->
     assert not swarm.violations
 
 
+def vanish(wires: Wires, *names: str) -> None:
+    """The driver has no such machines for a while. `Swarm.start` brings them back."""
+    for name in names:
+        wires.swarm.named(name).presence = Presence.GONE
+    pass_time(wires)
+
+
+def test_a_plans_id_ends_with_its_loss_also_if_the_quorum_comes_back_by_itself(wires: Wires) -> None:
+    of = settings(OLD, WORKER, recover=False)
+    build(wires, of)
+    vanish(wires, "manager-2", "manager-3")
+    shown = assess(Cluster(of)).plan
+    for name in ("manager-2", "manager-3"):
+        wires.swarm.start(name)
+    pass_time(wires)
+    write(wires, "committed since", "next")
+    vanish(wires, "manager-2", "manager-3")
+    again = assess(Cluster(of.model_copy(update={"recover": shown.id}))).plan
+    assert (again.survivor, again.proven) == (shown.survivor, shown.proven)
+    assert again.refusal
+    assert again.refusal.code == "consent-needed"
+
+
 FAR: Nodes = [{"address": "10.77.2.41", "name": "worker-1"}, {"address": "10.77.1.42", "name": "worker-2"}]
 
 
@@ -138,6 +163,70 @@ def test_each_node_that_knows_an_unnamed_manager_is_asked_for_it(
     with pytest.raises(Refused, match="knows a manager at"):
         recover(of)
     assert not wires.swarm.violations
+
+
+def consented(of: Settings) -> Settings:
+    """The settings with `recover: true`, which must not be enough, then with the plan's ID."""
+    shown = assess(Cluster(of)).plan
+    assert shown.refusal
+    assert shown.refusal.code == "consent-needed"
+    assert shown.agreed() == shown, "a prompt does not consent either"
+    return of.model_copy(update={"recover": shown.id})
+
+
+def test_unnamed_managers_that_no_node_reaches_are_in_the_plan_of_a_force(wires: Wires) -> None:
+    """The stack file names one of three managers, and the two others do not answer."""
+    build(wires, settings(OLD, WORKER, recover=False))
+    wires.objects = {
+        key: one for key, one in wires.objects.items() if "manager-2" not in key and "manager-3" not in key
+    }
+    pass_time(wires)
+    for name in ("manager-2", "manager-3"):
+        wires.swarm.stop(name)
+    pass_time(wires)
+    of = consented(settings(OLD[:1], WORKER, recover=True, clusterId=wires.swarm.founded[0]))
+    assert assess(Cluster(of)).plan.without == ("10.77.2.12", "10.77.3.13")
+    recover(of)
+    assert wires.swarm.lives() is wires.swarm.named("manager-1")
+
+
+@pytest.mark.parametrize("workers", [WORKER, []], ids=["a worker knows them", "only copies know them"])
+def test_unnamed_managers_that_no_node_reaches_are_in_the_plan_of_a_restore(wires: Wires, workers: Nodes) -> None:
+    """Another operator has made other machines the managers, and this one has the stack file of before."""
+    before = settings(OLD, workers, recover=False)
+    build(wires, before)
+    ids = set(wires.swarm.identities.values())
+    for node in NEW:
+        wires.swarm.make(node["name"], node["address"], marked="lab")
+    for now in (settings([OLD[0], *NEW[:2]], workers), settings(NEW, workers)):
+        recover_all(Cluster(now), assess(Cluster(now)), say=quiet)
+        depart(Cluster(now), ids, say=quiet)
+    pass_time(wires)
+    write(wires, "committed later", "next")
+    for node in NEW:
+        wires.swarm.cut(node["name"], Cut.EVERYBODY)
+    of = consented(settings(OLD, workers, recover=True))
+    assert assess(Cluster(of)).plan.without == ("10.77.1.21", "10.77.2.22", "10.77.3.23")
+
+
+@pytest.mark.parametrize("promoted", [True, False])
+def test_a_worker_that_was_down_while_it_became_a_manager_does_not_leave(wires: Wires, promoted: bool) -> None:
+    build(wires, settings(OLD, [*NEW[:2], *WORKER], recover=False))
+    pass_time(wires)
+    of, leader = settings([*OLD, *NEW[:2]], WORKER, recover=False), wires.swarm.lives()
+    assert leader
+    wires.swarm.cut("node-1", Cut.EVERYBODY)
+    if promoted:
+        with Shell(of.node(leader.name), of.ssh) as shell:
+            Engine(shell).update_member(wires.swarm.named("node-1").node_id, role="manager")
+    wires.swarm.cut("node-1", Cut.NOBODY)
+    wires.swarm.unheard = 1
+    found = assess(Cluster(of))
+    entry = found.survey.entry(of.node("node-1"))
+    assert entry
+    assert not entry.ready
+    assert Action.LEAVE not in {step.action for step in found.plan.steps}
+    assert not found.diagnosis.left_behind
 
 
 @pytest.mark.parametrize("managers", [1, 3])

@@ -45,12 +45,15 @@ def plan(
     newer: Choice | None = None,
     ahead: Copy | None = None,
     proven: str = "",
+    without: tuple[str, ...] = (),
 ) -> Plan:
     seen = make.survey(reports)
     found = diagnose(seen, make.CLUSTER if copies else None, cluster="lab", copies=copies)
     of = S.model_copy(update={"recover": recover, "copy_from": copy})
     cas = seen.cas(make.CLUSTER)
-    source = Source(chosen, rejected, newer, cas, moved=moved, ahead=ahead, proven=proven, elsewhere=elsewhere)
+    source = Source(
+        chosen, rejected, newer, cas, moved=moved, ahead=ahead, proven=proven, elsewhere=elsewhere, without=without
+    )
     return make_plan(found, of, source, survivors, make.NOW, spent=spent, typed=typed)
 
 

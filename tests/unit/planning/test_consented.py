@@ -28,12 +28,14 @@ SHOWN = Plan(
         steps.prove("all"),
     ),
     survivor="manager-a",
+    term=3,
 )
 RESTORED = Plan(
     Kind.ALL_LOST,
     make.CLUSTER,
     (steps.restore(A, "one", make.CLUSTER), steps.compare("manager-a"), steps.join(B), steps.join(C)),
     copy="one",
+    content="its digest",
     ca="ours",
 )
 CUT = replace(
@@ -95,6 +97,8 @@ def left(*of: steps.Step) -> Plan:
         (RESTORED, left(steps.compare("manager-a"), steps.join(B), steps.join(C)), ""),
         (RESTORED, replace(RESTORED, copy="two"), "the new plan uses two. The plan that Requorum showed uses one"),
         (RESTORED, replace(RESTORED, ca="another"), "the CA of one is not the CA in the plan that Requorum showed"),
+        (RESTORED, replace(RESTORED, content="another"), "the content of one is not the content in the plan"),
+        (SHOWN, replace(SHOWN, term=4), "manager-a had a leader again after the plan"),
         (
             RESTORED,
             replace(RESTORED, moves=(MOVE,)),
@@ -123,6 +127,13 @@ def test_a_plan_arrives_as_it_was_recorded(plan: Plan) -> None:
     assert from_record(record) == plan
     assert from_record({key: value for key, value in record.items() if value is not None}) == plan
     assert not still_valid(from_record(record), plan)
+
+
+@pytest.mark.parametrize("plan", [SHOWN, RESTORED])
+def test_a_plan_that_an_earlier_release_recorded_is_still_carried_out(plan: Plan) -> None:
+    old = {key: value for key, value in to_record(plan, plan.steps).items() if key not in ("content", "term")}
+    assert from_record(old) == replace(plan, content="", term=0)
+    assert not still_valid(from_record(old), plan)
 
 
 @pytest.mark.parametrize(

@@ -164,6 +164,14 @@ def test_a_proof_ends_what_was_consented_to_before() -> None:
     assert plan(lost, survivors=(STALE,), recover=before.id, proven="20260102T030405000000Z").refusal is not None
 
 
+def test_a_leader_ends_what_was_consented_to_before_and_entries_that_nobody_confirmed_do_not() -> None:
+    lost = [make.leaderless(A), make.gone(B), make.gone(C)]
+    before = plan(lost, survivors=(STALE,))
+    longer, led = (replace(STALE, position=Position(term, 44, 40)) for term in (3, 4))
+    assert plan(lost, survivors=(longer,), recover=before.id).refusal is None
+    assert plan(lost, survivors=(led,), recover=before.id).refusal is not None
+
+
 def test_a_lost_quorum_is_not_forced_beside_a_silent_manager() -> None:
     made = plan([make.leaderless(A), make.silent(B), make.gone(C)], recover=True, survivors=(STALE,))
     assert made.refusal is not None

@@ -22,6 +22,10 @@ BACK = replace(ALONE, members=tuple(replace(member, ready=True) for member in AL
 """The same a little later: those that threw their logs away follow it, as workers do."""
 TO_BE = replace(BACK, members=tuple(replace(member, role="worker") for member in BACK.members))
 """They are workers that the settings are about to promote."""
+DOWN = replace(TO_BE, members=tuple(replace(member, ready=False) for member in TO_BE.members))
+"""Such workers while the leader does not hear them, as after a restart."""
+MEMBER = replace(make.leaderless(C), raft=False)
+WORKER, MANAGER = (replace(MEMBER, certified=role) for role in ("worker", "manager"))
 
 
 @pytest.mark.parametrize(
@@ -31,6 +35,12 @@ TO_BE = replace(BACK, members=tuple(replace(member, role="worker") for member in
         (replace(make.leaderless(C), raft=False, state=LocalState.PENDING), ALONE, True),
         (replace(make.leaderless(C), raft=False), BACK, True),
         (replace(make.leaderless(C), raft=False), TO_BE, False),
+        (MEMBER, DOWN, False),
+        (WORKER, DOWN, False),
+        (WORKER, ALONE, False),
+        (WORKER, BACK, False),
+        (MANAGER, ALONE, True),
+        (MANAGER, BACK, True),
         (make.leaderless(C), led(A), False),
         (led(C), led(A), False),
         (led(C), ALONE, True),
@@ -43,6 +53,12 @@ TO_BE = replace(BACK, members=tuple(replace(member, role="worker") for member in
         "threw its log away",
         "threw its log away and is Ready again",
         "is yet to be promoted",
+        "is yet to be promoted and Down",
+        "is yet to be promoted and Down, as its certificate says",
+        "was promoted while it was Down",
+        "was promoted and has no vote yet",
+        "threw its log away, as its certificate says",
+        "threw its log away and is Ready again, as its certificate says",
         "still votes",
         "is led and votes",
         "lists nodes through the new leader",

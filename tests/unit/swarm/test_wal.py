@@ -59,6 +59,10 @@ def test_a_rewritten_tail_replaces_what_it_overwrote() -> None:
     assert position([entry(2, 7) + entry(2, 8) + entry(3, 7) + state(3, 7)]) == Position(3, 7, 7)
 
 
+def test_a_candidate_that_nobody_elected_leaves_the_last_term_as_it_was() -> None:
+    assert position([entry(2, 7) + state(2, 6) + state(9, 6)]) == Position(2, 7, 6)
+
+
 def test_segments_go_on_from_each_other() -> None:
     assert position([entry(2, 5) + state(2, 5), CRC + entry(2, 6) + ZEROS]) == Position(2, 6, 5)
 

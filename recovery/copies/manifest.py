@@ -21,8 +21,8 @@ from recovery.onnode.archive import FileEntry
 from recovery.onnode.copying import statement
 from recovery.swarm import records
 from recovery.swarm.certificate import has_signed, identity, is_managers
-from recovery.swarm.model import Inventory
 from recovery.swarm.wal import Position
+from recovery.swarm.workload import Inventory
 
 FORMAT = 4
 WITHOUT_CA = 3

@@ -25,8 +25,8 @@ from recovery.onnode.archive import FileEntry
 from recovery.swarm import rotation
 from recovery.swarm.certificate import identity
 from recovery.swarm.key_file import UnlockKey, WrongKey, unlock
-from recovery.swarm.model import Inventory
 from recovery.swarm.wal import Position
+from recovery.swarm.workload import Inventory
 
 SECONDS = 300
 TRIES, PAUSE = 3, 1.0

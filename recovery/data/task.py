@@ -11,7 +11,7 @@ from recovery.settings import Data
 from recovery.survey.nodes import stable_survey
 from recovery.swarm.entries import NOBODY, Member, Told, entries_of
 from recovery.swarm.machines import Node
-from recovery.swarm.model import Service, Task
+from recovery.swarm.workload import Service, Task
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ from ipaddress import ip_address
 from typing import Any
 
 from recovery.swarm.entries import Member
-from recovery.swarm.model import Inventory, LocalState, Service, Task
+from recovery.swarm.model import LocalState
 from recovery.swarm.records import LARGEST, Unfit
+from recovery.swarm.workload import Inventory, Service, Task
 
 Json = Mapping[str, Any]
 NANOSECONDS = 1_000_000_000

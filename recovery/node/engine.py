@@ -25,10 +25,11 @@ from recovery.swarm.address import Address, with_port
 from recovery.swarm.entries import Member
 from recovery.swarm.key_file import UnlockKey
 from recovery.swarm.machines import SWARM_PORT, Node
-from recovery.swarm.model import Inventory, LocalState, Service, Task
+from recovery.swarm.model import LocalState
 from recovery.swarm.placing import Load
 from recovery.swarm.records import NO_RECORD
 from recovery.swarm.rotation import CaRotation
+from recovery.swarm.workload import Inventory, Service, Task
 
 if TYPE_CHECKING:
     from recovery.swarm.machines import SwarmOptions

@@ -6,7 +6,7 @@ from recovery.cluster import Cluster
 from recovery.errors import Refused
 from recovery.operations.leading import leading
 from recovery.operations.services import settle
-from recovery.swarm.model import Service
+from recovery.swarm.workload import Service
 
 
 def chosen(services: Sequence[Service], names: Sequence[str]) -> tuple[Service, ...]:

@@ -32,8 +32,8 @@ from recovery.swarm.address import Address
 from recovery.swarm.entries import Member
 from recovery.swarm.key_file import Opening, UnlockKey, opens
 from recovery.swarm.machines import Node, Ssh
-from recovery.swarm.model import Workload
 from recovery.swarm.single import Single
+from recovery.swarm.workload import Workload
 from recovery.waiting import until
 
 PAUSE = 0.3

@@ -13,7 +13,7 @@ from recovery.planning.rollouts import Rollout, others, rollout, unsettled
 from recovery.progress import Say
 from recovery.survey.nodes import stable_survey
 from recovery.swarm.machines import Node
-from recovery.swarm.model import Service
+from recovery.swarm.workload import Service
 
 SECONDS = 300.0
 """How long the swarm may take for the next task of a service, beside the delays of its own update settings."""

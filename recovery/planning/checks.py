@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from recovery.swarm.entries import Member
 from recovery.swarm.machines import Node
-from recovery.swarm.model import Inventory, NodeWorkload, Service, Workload
+from recovery.swarm.workload import Inventory, NodeWorkload, Service, Workload
 
 
 class Result(StrEnum):

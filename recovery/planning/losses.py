@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from recovery.copies.copy import Choice
 from recovery.copies.manifest import Manifest
 from recovery.planning.diagnosis import Diagnosis
-from recovery.swarm.model import Inventory
 from recovery.swarm.moved import AddressChange
+from recovery.swarm.workload import Inventory
 
 SHOWN = 5
 """The most IDs of each kind of object that a plan names."""

@@ -23,7 +23,8 @@ from recovery.swarm.walk_mark import BEGUN, DRAIN, OVER, Mark
 if TYPE_CHECKING:
     from recovery.swarm.entries import Member
     from recovery.swarm.machines import Node
-    from recovery.swarm.model import NodeReport, Service, Survey, Task
+    from recovery.swarm.model import NodeReport, Survey
+    from recovery.swarm.workload import Service, Task
 
 
 WITHOUT_QUORUM = "--without-quorum"

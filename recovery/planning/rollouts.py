@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from recovery.swarm.model import Service, Task
+from recovery.swarm.workload import Service, Task
 
 PAUSED = frozenset({"paused", "rollback_paused"})
 ROLLED_BACK = "rollback_completed"

@@ -5,7 +5,7 @@ from recovery.node.engine import Engine
 from recovery.planning.steps import Step
 from recovery.steps import swarm_directory
 from recovery.steps.run import Run
-from recovery.swarm.model import Inventory
+from recovery.swarm.workload import Inventory
 
 COMPARING = "comparing the restored swarm with its copy"
 REMEDY = "check the copies: requorum copies verify"

@@ -17,7 +17,8 @@ from recovery.survey.workload import await_gossip, inventory_of, node_workloads,
 from recovery.swarm.client import DOCKER
 from recovery.swarm.entries import NOBODY, Member, Told, entries_of, of_nobody
 from recovery.swarm.machines import Node
-from recovery.swarm.model import NodeReport, NodeWorkload, Reach, Service, Survey, Workload
+from recovery.swarm.model import NodeReport, Reach, Survey
+from recovery.swarm.workload import NodeWorkload, Service, Workload
 from recovery.waiting import until
 
 PAUSE = 0.2

@@ -11,8 +11,9 @@ from recovery.onnode import copying
 from recovery.onnode.archive import UNREADABLE
 from recovery.parallel import side_by_side
 from recovery.swarm.key_file import Opening, unlock
-from recovery.swarm.model import Inventory, NodeReport, Survey
+from recovery.swarm.model import NodeReport, Survey
 from recovery.swarm.survivor import Survivor
+from recovery.swarm.workload import Inventory
 
 
 def read_survivors(cluster: Cluster, survey: Survey) -> tuple[Survivor, ...]:

@@ -15,7 +15,7 @@ from recovery.node.ssh import Shell
 from recovery.parallel import side_by_side
 from recovery.swarm.client import IN_SHELL
 from recovery.swarm.machines import Node
-from recovery.swarm.model import Inventory, NodeWorkload, Workload
+from recovery.swarm.workload import Inventory, NodeWorkload, Workload
 from recovery.waiting import until
 
 GOSSIP_SECONDS = 15.0

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from recovery.swarm.model import Inventory
 from recovery.swarm.wal import Position
+from recovery.swarm.workload import Inventory
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,9 @@ from recovery.onnode.copying import statement
 from recovery.settings import Settings, parse
 from recovery.swarm.entries import Member
 from recovery.swarm.machines import Node
-from recovery.swarm.model import Inventory, LocalState, NodeReport, Reach, Survey
+from recovery.swarm.model import LocalState, NodeReport, Reach, Survey
 from recovery.swarm.wal import Position
+from recovery.swarm.workload import Inventory
 from tests.unit.swarm.test_key_file import PRIVATE
 
 IDENTITY = pyrage.x25519.Identity.generate()

@@ -23,8 +23,8 @@ from recovery.onnode import archive as unpacked
 from recovery.onnode.archive import CA, CERTIFICATE, KEY
 from recovery.s3 import sealing
 from recovery.swarm.key_file import UnlockKey
-from recovery.swarm.model import Inventory
 from recovery.swarm.wal import Position
+from recovery.swarm.workload import Inventory
 from tests.unit import factories as make
 from tests.unit.swarm.test_key_file import key_file, unlock_key
 from tests.unit.swarm.test_wal import entry, state

@@ -12,7 +12,7 @@ from recovery.data import task
 from recovery.errors import Refused
 from recovery.node import program
 from recovery.settings import Data, Settings
-from recovery.swarm.model import Task
+from recovery.swarm.workload import Task
 from tests.unit import factories as make
 from tests.unit.data.stored import DATA, W1, Node
 

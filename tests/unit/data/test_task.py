@@ -6,7 +6,7 @@ import pytest
 
 from recovery.data import task
 from recovery.errors import Refused
-from recovery.swarm.model import Service, Task
+from recovery.swarm.workload import Service, Task
 from tests.unit import factories as make
 from tests.unit.data.stored import S
 

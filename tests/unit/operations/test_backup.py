@@ -27,7 +27,8 @@ from recovery.operations import backup, restart
 from recovery.operations.backup import BackupResult
 from recovery.swarm.key_file import UnlockKey
 from recovery.swarm.machines import Node
-from recovery.swarm.model import Inventory, LocalState
+from recovery.swarm.model import LocalState
+from recovery.swarm.workload import Inventory
 from tests.unit import factories as make
 from tests.unit.swarm.test_key_file import unlock_key
 

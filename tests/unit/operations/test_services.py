@@ -9,7 +9,7 @@ import pytest
 from recovery.errors import ProofFailed
 from recovery.node.engine import Engine
 from recovery.operations import services
-from recovery.swarm.model import Service, Task
+from recovery.swarm.workload import Service, Task
 
 WEB = Service("s1", "web", 2, update="updating", begun="t1", definition="new")
 REMEDY = "look at SERVICE"

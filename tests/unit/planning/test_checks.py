@@ -10,7 +10,7 @@ from syrupy.assertion import SnapshotAssertion
 from recovery.planning import checks as planning_checks
 from recovery.planning.checks import Before, Result
 from recovery.swarm.entries import Member
-from recovery.swarm.model import Inventory, NodeWorkload, Service, Task, Workload
+from recovery.swarm.workload import Inventory, NodeWorkload, Service, Task, Workload
 from tests.unit import factories as make
 
 WEB = Service("s1", "web", 2, (("net", "10.0.1.2"),), frozenset({"net"}))

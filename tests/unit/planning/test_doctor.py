@@ -19,8 +19,9 @@ from recovery.planning.guidance import guide
 from recovery.planning.membership import role_now
 from recovery.steps.votes import not_voting
 from recovery.swarm.entries import Member
-from recovery.swarm.model import LocalState, NodeReport, Reach, Service
+from recovery.swarm.model import LocalState, NodeReport, Reach
 from recovery.swarm.votes import survives_outage
+from recovery.swarm.workload import Service
 from tests.unit import factories as make
 from tests.unit.planning.test_diagnosis import W1, W2, WORKERS, A, B, C, S, in_state, led, surveys
 

@@ -13,8 +13,9 @@ from recovery.planning.diagnosis import diagnose
 from recovery.planning.plan import Source
 from recovery.planning.steps import Action
 from recovery.settings import PLAN_ID
-from recovery.swarm.model import Inventory, LocalState
+from recovery.swarm.model import LocalState
 from recovery.swarm.wal import Position
+from recovery.swarm.workload import Inventory
 from tests.unit import factories as make
 from tests.unit.planning.plans import LOST, choice, named, passed, plan
 from tests.unit.planning.test_diagnosis import A, B, C, S

@@ -20,9 +20,10 @@ from recovery.planning.objections import precondition
 from recovery.planning.plan import Plan, Source
 from recovery.planning.steps import Action
 from recovery.planning.survivors import rank
-from recovery.swarm.model import Inventory, LocalState, NodeReport
+from recovery.swarm.model import LocalState, NodeReport
 from recovery.swarm.survivor import Survivor
 from recovery.swarm.wal import Position
+from recovery.swarm.workload import Inventory
 from tests.unit import factories as make
 from tests.unit.planning.plans import (
     FRESH,

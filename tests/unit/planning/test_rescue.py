@@ -11,11 +11,12 @@ from recovery.planning.diagnosis import Kind
 from recovery.planning.plan import Plan
 from recovery.planning.rescue import rescue_plan
 from recovery.planning.steps import Action
-from recovery.swarm.model import Inventory, LocalState, NodeReport, Reach
+from recovery.swarm.model import LocalState, NodeReport, Reach
 from recovery.swarm.on_node import OnNode
 from recovery.swarm.single import Single
 from recovery.swarm.survivor import Survivor
 from recovery.swarm.wal import Position
+from recovery.swarm.workload import Inventory
 from tests.unit import factories as make
 
 S = make.settings()

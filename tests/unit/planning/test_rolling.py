@@ -14,8 +14,9 @@ from recovery.swarm import walk_mark
 from recovery.swarm.drained import NOTE
 from recovery.swarm.engine_version import reaches
 from recovery.swarm.entries import Member
-from recovery.swarm.model import LocalState, Reach, Service, Survey, Task
+from recovery.swarm.model import LocalState, Reach, Survey
 from recovery.swarm.walk_mark import BEGUN, DONE, LABEL, OVER, Mark
+from recovery.swarm.workload import Service, Task
 from tests.unit import factories as make
 
 WALK = Walk("reboot", "rebooting every node", "reboot", "requorum reboot --all")

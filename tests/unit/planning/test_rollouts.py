@@ -3,7 +3,7 @@
 import pytest
 
 from recovery.planning.rollouts import others, rollout, unsettled
-from recovery.swarm.model import Service, Task
+from recovery.swarm.workload import Service, Task
 
 WEB = Service("s1", "web", 3, update="updating", begun="t1", definition="new", longest_wait=15)
 

@@ -9,8 +9,9 @@ import pytest
 
 from recovery.copies.manifest import Manifest
 from recovery.planning.unnamed import unnamed
-from recovery.swarm.model import Inventory, NodeReport
+from recovery.swarm.model import NodeReport
 from recovery.swarm.moved import AddressChange
+from recovery.swarm.workload import Inventory
 from tests.unit import factories as make
 from tests.unit.planning.plans import choice, plan
 from tests.unit.planning.test_diagnosis import W1, A, B, C, S, led

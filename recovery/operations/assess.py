@@ -1,5 +1,6 @@
 """Survey, diagnosis and plan: what Requorum finds out and decides before it changes anything."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -157,10 +158,7 @@ def assess(cluster: Cluster, *, typed: bool = False, now: datetime | None = None
     moved = address_changes.without_replaced(moved, seen)
     address_changes.require_allowed(settings, moved, seen)
     require_vacated(cluster, moved, known)
-    without: tuple[str, ...] = ()
-    if diagnosis.kind in (Kind.ALL_LOST, Kind.QUORUM_LOST):
-        left_swarm = unknown_managers.require_none(cluster, seen, ours.values())
-        without = unnamed(seen, ours.values(), moved, left_swarm)
+    off = _unnamed(cluster, seen, ours.values(), moved) if diagnosis.kind in (Kind.ALL_LOST, Kind.QUORUM_LOST) else ()
     for name in diagnosis.locked if not left else [survivor.name for survivor in left[:1] if survivor.locked]:
         unlock.require_key(cluster, settings.node(name))
     spent = consent.is_spent(cluster, catalog.store)
@@ -170,15 +168,20 @@ def assess(cluster: Cluster, *, typed: bool = False, now: datetime | None = None
     ahead = copy_ahead_of(left[0], near) if left and not seen.of(left[0].name).placed else None
     newer = newest_after(search.choice, ours) if search.choice else newest(ours | near) if left else None
     joined = unlisted(seen, search.choice.manifest) if search.choice else ()
-    source = Source(
-        search.choice, search.rejected, newer, cas, engine, moved, ahead, proven, joined, elsewhere, without
-    )
+    source = Source(search.choice, search.rejected, newer, cas, engine, moved, ahead, proven, joined, elsewhere, off)
     plan = make_plan(diagnosis, settings, source, left, now or datetime.now(UTC), spent=spent, typed=typed)
     differs = changes.find(settings, seen, plan, agents.digests(settings))
     begun, last = unfinished.begun(cluster, catalog), newest(ours)
     led = seen.leader and diagnosis.kind in WITH_LEADER
     ready = readiness.conditions(cluster, seen, readiness.stock_of(cluster, catalog)) if led else ()
     return Assessment(seen, diagnosis, plan, differs, moved, begun, ready, last.copy.dated if last else None)
+
+
+def _unnamed(
+    cluster: Cluster, seen: Survey, copies: Collection[Manifest], moved: tuple[AddressChange, ...]
+) -> tuple[str, ...]:
+    """The addresses of managers that no settings name and that do not answer. Raises: as `unknown_managers.require_none`."""
+    return unnamed(seen, copies, moved, unknown_managers.require_none(cluster, seen, copies))
 
 
 def _best_copy(

@@ -194,12 +194,8 @@ class NodeReport:
         """
         if not self.in_swarm or self.cluster_id != leader.cluster_id:
             return False
-        entry = next((member for member in leader.members if member.node_id == self.node_id), None)
-        return (
-            entry is not None
-            and not entry.votes
-            and (self.raft or (entry.role == "manager" and self.certified != "worker"))
-        )
+        entry = next((member for member in leader.members if member.node_id == self.node_id and not member.votes), None)
+        return bool(entry and (self.raft or (entry.role == "manager" and self.certified != "worker")))
 
     def is_unlisted(self, leader: "NodeReport") -> bool:
         """Whether it is a worker of ``leader``'s swarm that this swarm does not list: it joined after the copy that was restored

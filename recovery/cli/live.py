@@ -71,7 +71,7 @@ class Board:
 
 def watch(look: Look, every: float, *, as_json: bool = False) -> show.Status | None:
     """Look until Ctrl-C; the last status, None if there was none."""
-    live = out.is_terminal and not as_json
+    live = out.is_terminal and not out.is_dumb_terminal and not as_json
     last = None
     try:
         for now in _lived(look, every) if live else _printed(look, every, as_json=as_json):

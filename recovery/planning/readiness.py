@@ -332,6 +332,7 @@ def _drills(settings: Settings, stock: Stock, now: datetime) -> Condition:
         why = f"no copy of {', '.join(due)} was ever drilled"
         return Condition(name, State.FAILED, why, words, "never drilled", DRILL)
     if never:
-        return Condition(name, State.OK, f"not due yet for {', '.join(never)}, which has no copy of that age", words)
+        have = "has" if len(never) == 1 else "have"
+        return Condition(name, State.OK, f"not due yet for {', '.join(never)}, which {have} no copy of that age", words)
     oldest = max(now - proof.at for proof in last.values() if proof)
     return Condition(name, State.OK, f"every manager, {span(oldest)} ago", words)

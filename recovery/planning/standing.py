@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from recovery.planning.diagnosis import Diagnosis
+from recovery.planning.diagnosis import Diagnosis, Kind
 from recovery.swarm.model import NodeReport, Reach, Survey
 
 
@@ -32,6 +32,9 @@ class Standing:
 def standing(report: NodeReport, survey: Survey, diagnosis: Diagnosis) -> Standing:
     """How a node stands in a survey."""
     role, entry = report.node.role, survey.entry(report.node)
+    if diagnosis.kind is Kind.ABSENT:  # what never was in the swarm cannot be lost
+        word = "in no swarm" if report.reach is Reach.ANSWERS else str(report.reach)
+        return Standing(role, word, Mark.OTHER if report.reach in (Reach.ANSWERS, Reach.ABSENT) else Mark.SILENT)
     if report.known_lost or report.node.name in diagnosis.missing:
         return Standing(role, "lost", Mark.LOST)
     if report.reach is not Reach.ANSWERS:

@@ -6,8 +6,8 @@ const light = (rgb) => {
 };
 const ratio = (a, b) => { const [x, y] = [light(a), light(b)].sort((m, n) => n - m); return (x + 0.05) / (y + 0.05); };
 const ground = (e) => {
-  if (e.closest("g g, g text, svg text")) {
-    const card = e.closest("g[transform]")?.querySelector(":scope > rect.box");
+  if (e.closest("svg text")) {
+    const card = e.closest("svg").querySelector("rect.box");
     if (card) return parse(getComputedStyle(card).fill).rgb;
   }
   for (let up = e; up; up = up.parentElement) {
@@ -31,9 +31,13 @@ const spilt = [...document.querySelectorAll(".zone g > text")].filter((e) => {
   const card = e.parentElement.querySelector("rect.box"); return box(e).right > box(card).right + 0.5 || box(e).bottom > box(card).bottom + 0.5;
 }).map((e) => e.textContent);
 const overlaps = [...document.querySelectorAll(".axis text")].map(box).some((r, i, all) => i && r.left < all[i - 1].right - 0.5 && r.right > 0);
+const lines = (n) => { const range = document.createRange(); range.selectNodeContents(n); return new Set([...range.getClientRects()].map((r) => Math.round(r.top))).size; };
+const broken = [...document.querySelectorAll("thead th, .word, .state, .address, .whole")].flatMap((e) => [...e.childNodes])
+  .filter((n) => n.nodeType === 3 && n.textContent.trim() && !n.textContent.trim().includes(" ") && lines(n) > 1).map((n) => n.textContent.trim());
+const labels = [...document.querySelectorAll("td[data-label]")].filter((e) => e.getClientRects().length && e.textContent).map((e) => getComputedStyle(e, "::before").content);
 parent.document.getElementById("measured").textContent = JSON.stringify({
   width: innerWidth, height: innerHeight, dark: matchMedia("(prefers-color-scheme: dark)").matches,
-  ground: getComputedStyle(document.body).backgroundColor, page: document.documentElement.scrollWidth, wide, spilt, overlaps, contrasts,
+  ground: getComputedStyle(document.body).backgroundColor, page: document.documentElement.scrollWidth, broken, labels, wide, spilt, overlaps, contrasts,
   answers: [...document.querySelectorAll(".answer")].map((e) => ({ question: e.querySelector("dt").textContent.trim(), text: e.querySelector("dd").innerText.trim(), ...box(e) })),
   smallest: Math.min(...written.map((e) => parseFloat(getComputedStyle(e).fontSize) * (e.closest("svg")?.viewBox?.baseVal?.width ? e.closest("svg").getBoundingClientRect().width / e.closest("svg").viewBox.baseVal.width : 1))),
   text: document.body.innerText, drawn: [...document.querySelectorAll("svg text")].map((e) => e.textContent.trim()).filter(Boolean),

@@ -36,6 +36,28 @@ def test_every_page_is_there_and_loads_nothing_from_elsewhere(site: Path) -> Non
     assert [found for style in styles for found in re.findall(r"url\([\"']?(?:https?:)?//[^)]+", style)] == []
 
 
+MEASURE = """<script>addEventListener("load", () => {
+  const width = innerWidth, page = document.documentElement.scrollWidth;
+  const pictures = [...document.images].filter((one) => one.src.endsWith(".svg")).map((one) => one.getBoundingClientRect().width);
+  parent.document.getElementById("measured").textContent = JSON.stringify({ width, page, pictures });
+})</script>"""
+
+
+@pytest.mark.parametrize("page", ["index.html", "docs/concepts/fencing.html"])
+def test_a_picture_on_a_phone_is_large_enough_and_the_page_is_not_moved(page: str, site: Path, tmp_path: Path) -> None:
+    """A picture that was as narrow as the phone would have letters of six pixels."""
+    shutil.copytree(site, folder := tmp_path / "site")
+    file = folder / page
+    file.write_text(file.read_text().replace("<head>", f"<head>{MEASURE}", 1))
+    outer = f'{chromium.OUTER}<iframe width="390" height="844" src="site/{page}"></iframe>'
+    flags = ("--allow-file-access-from-files", "--virtual-time-budget=20000", "--dump-dom")
+    dom = chromium.run(outer, tmp_path, VIEW, *flags).stdout
+    found = json.loads(unescape(dom.partition('<pre id="measured">')[2].partition("</pre>")[0]))
+    assert found["page"] <= found["width"] <= 390
+    assert found["pictures"]
+    assert min(found["pictures"]) > 650
+
+
 @pytest.mark.parametrize(
     ("word", "place"), [("fence", "runbooks/silent-host.html"), ("graceHours", "reference/settings.html")]
 )

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from rich.console import Group, RenderableType
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.table import Table
 from rich.text import Text
 
@@ -28,6 +29,11 @@ from recovery.swarm.model import NodeReport, Reach, Survey
 
 NO_CHANGES = Changes()
 NONE: Mapping[str, Copy] = {}
+HEADINGS = ("node", "zone", "role", "address", "swarm", "last copy", "remarks")
+LEFT_OUT = (("address",), ("address", "zone"), ("address", "zone", "role"))
+"""What a narrow terminal leaves out of the table of nodes: as little of this as it can."""
+BETWEEN = 2
+"""Letters between two columns."""
 
 
 @dataclass(frozen=True)
@@ -277,14 +283,42 @@ def _foremost(nodes: Sequence[NodeStatus], marked: Collection[str], most: int | 
     return nodes if most is None else order[:most]
 
 
-def _nodes(status: Status, shown: Sequence[NodeStatus], marked: Collection[str]) -> Table:
-    table = Table(box=None, pad_edge=False)
-    for heading in ("node", "zone", "role", "address", "swarm", "last copy", "remarks"):
-        table.add_column(heading, no_wrap=heading != "remarks", overflow="fold")
+@dataclass(frozen=True)
+class _Nodes:
+    """The nodes as a table. A narrow terminal leaves out what tells least of their state, and never a part of a word."""
+
+    rows: Sequence[Mapping[str, Cell]]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        least = {heading: self._least(heading) for heading in HEADINGS}
+        for without in ((), *LEFT_OUT):
+            shown = [heading for heading in HEADINGS if heading not in without]
+            if sum(least[heading] for heading in shown) + BETWEEN * (len(shown) - 1) <= options.max_width:
+                yield self._table(shown)
+                return
+        yield self._table(shown, folded=True)
+
+    def _least(self, heading: str) -> int:
+        """How wide a column is at least. Only remarks may be wrapped."""
+        texts = [heading, *(str(row[heading]) for row in self.rows)]
+        return max(cell_len(part) for text in texts for part in (text.split() if heading == "remarks" else [text]))
+
+    def _table(self, shown: Sequence[str], *, folded: bool = False) -> Table:
+        table = Table(box=None, pad_edge=False)
+        for heading in shown:
+            table.add_column(heading, no_wrap=not folded and heading != "remarks", overflow="fold")
+        for row in self.rows:
+            table.add_row(*(row[heading] for heading in shown))
+        return table
+
+
+def _nodes(status: Status, shown: Sequence[NodeStatus], marked: Collection[str]) -> _Nodes:
+    rows = []
     for node in sorted(shown, key=lambda node: node.zone):
-        name, *rest = _cells(node, status.taken, known=status.store_error is None)
-        table.add_row(styled(f"* {node.name}", "bold reverse") if node.name in marked else name, *rest)
-    return table
+        cells = dict(zip(HEADINGS, _cells(node, status.taken, known=status.store_error is None), strict=True))
+        mark: dict[str, Cell] = {"node": styled(f"* {node.name}", "bold reverse")} if node.name in marked else {}
+        rows.append({**cells, **mark})
+    return _Nodes(rows)
 
 
 def _cells(node: NodeStatus, now: datetime, *, known: bool) -> Sequence[Cell]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from recovery.operations.page.parts import Answer, sentence, several
 from recovery.operations.page.theme import render
-from recovery.operations.page.words import length, moment
+from recovery.operations.page.words import duration, length, moment
 from recovery.planning.standing import Mark
 from recovery.spans import span
 
@@ -15,6 +15,8 @@ SHOWN = 50
 UNWATCHED_PART = 0.01
 """Of a month of which more was not watched, nobody can say that a quorum was never lost."""
 DAY, HIGH = 86400, 64
+LEAST = 4.0
+"""How high a loss is drawn at least, of `HIGH`."""
 
 
 def page(month: Mapping[str, Any]) -> str:
@@ -113,11 +115,11 @@ def _back(month: Mapping[str, Any]) -> Answer:
 
 
 def _bars(day: Mapping[str, Any]) -> dict[str, Any]:
-    """One day as a column: with a quorum from below, then without one, then not watched."""
-    high = {key: HIGH * day[f"{key}Seconds"] / DAY for key in ("quorum", "lost", "unknown")}
-    well, ill, dark = high["quorum"], max(high["lost"], 2.0 if day["lostSeconds"] else 0.0), high["unknown"]
+    """One day as a column: with a quorum from below, without one from above, and between them what nobody watched."""
+    high = {key: HIGH * day[f"{key}Seconds"] / DAY for key in ("quorum", "lost")}
     words = f"{day['day']}: {span(day['lostSeconds'])} without a quorum, {span(day['unknownSeconds'])} not watched"
-    return {"words": words, "number": int(day["day"][-2:]), "well": well, "ill": min(ill, HIGH), "dark": dark}
+    ill = min(max(high["lost"], LEAST if day["lostSeconds"] else 0.0), HIGH)
+    return {"words": words, "number": int(day["day"][-2:]), "well": min(high["quorum"], HIGH - ill), "ill": ill}
 
 
 def _copies(one: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,6 +137,6 @@ def _recovery(one: Mapping[str, Any]) -> dict[str, Any]:
         **one,
         "ended": moment(one["ended"]),
         "lost": several(one["lost"]) or "nothing",
-        "outage": length(one["outage"]) if one["outage"] else "the quorum was kept",
-        "rto": f"{one['rto']['provenSeconds']:.1f} s",
+        "outage": length(one["outage"], duration) if one["outage"] else "the quorum was kept",
+        "rto": duration(float(one["rto"]["provenSeconds"])),
     }

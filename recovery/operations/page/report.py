@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-from recovery.operations.page.parts import Answer, Box, Votes, sentence, several, zones
+from recovery.operations.page.parts import Answer, Box, Votes, called, sentence, several, zones
 from recovery.operations.page.theme import render
 from recovery.operations.page.timeline import chart
-from recovery.operations.page.words import length, moment, rpo_words
+from recovery.operations.page.words import duration, length, moment, rpo_words
+from recovery.planning.diagnosis import Kind
 from recovery.planning.standing import Mark
-from recovery.spans import span
 
 RESULTS = {"ok": Mark.FINE, "warning": Mark.OTHER, "failed": Mark.LOST, "not checked": Mark.SILENT}
 
@@ -21,8 +21,8 @@ def page(report: Mapping[str, Any]) -> str:
         "report.html",
         cluster=report["cluster"],
         unsigned=report.get("unsigned") or "",
-        mark=Mark.OTHER if "warning" in report["verdict"] else Mark.FINE,
-        what=sentence(report["diagnosis"] or "changed"),
+        title=_title(report),
+        kept="is new" if _founds(report) else "was kept",
         verdict=report["verdict"],
         ended=moment(report["ended"]),
         identity=report["clusterId"],
@@ -38,6 +38,20 @@ def page(report: Mapping[str, Any]) -> str:
     )
 
 
+def _founds(report: Mapping[str, Any]) -> bool:
+    """Whether there was no swarm before."""
+    return bool(report["diagnosis"] == Kind.ABSENT)
+
+
+def _title(report: Mapping[str, Any]) -> str:
+    """What happened to the cluster. Only what brings back what was lost is a recovery."""
+    if _founds(report):
+        return f"Founding of cluster {report['cluster']}"
+    back = report["lost"] or report["copy"] or report["survivor"]
+    what = sentence(report["diagnosis"] or "changed")
+    return f"{'Recovery' if back else 'Change'} of cluster {report['cluster']}: {what}"
+
+
 def _answers(report: Mapping[str, Any]) -> tuple[Answer, ...]:
     lost, losses = report["lost"], report["losses"]
     following = report.get("next") or ()
@@ -46,7 +60,7 @@ def _answers(report: Mapping[str, Any]) -> tuple[Answer, ...]:
         Answer(
             "Is it up?",
             f"Yes: {report['verdict']}",
-            f"The leader is {report['leader']}, as of {moment(report['ended'])}",
+            f"The leader is {called(report['leader'])}, as of {moment(report['ended'])}",
             Mark.OTHER if warned else Mark.FINE,
         ),
         Answer(
@@ -56,9 +70,7 @@ def _answers(report: Mapping[str, Any]) -> tuple[Answer, ...]:
             Mark.BACK if lost else Mark.FINE,
         ),
         Answer("What happened?", *_source(report)),
-        Answer(
-            "How old was the copy?" if report["copy"] else "What may be missing?", sentence(rpo_words(report["rpo"]))
-        ),
+        Answer("How old was the copy?" if report["copy"] else "What may be missing?", *_rpo(report)),
         Answer(
             "What do I run?",
             "" if following else "Nothing",
@@ -72,19 +84,22 @@ def _source(report: Mapping[str, Any]) -> tuple[str, str]:
     if report["copy"]:
         return "The swarm was restored from a copy", report["copy"]
     if report["survivor"]:
-        return f"A new cluster was forced from {report['survivor']}", "The same swarm goes on from its log"
+        return f"A new cluster was forced from {called(report['survivor'])}", "The same swarm goes on from its log"
+    if _founds(report):
+        return "The swarm was founded", f"It took {len(report['steps'])} steps"
     return "The quorum was kept", f"{len(report['steps'])} steps changed the swarm"
 
 
 def _figures(report: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """The figures that count, each with what it is counted from."""
     rto, outage, loss, consent = report["rto"], report.get("outage"), report.get("loss"), report.get("consent")
-    found = [("RTO", *_seconds(rto["provenSeconds"], "from the first change to the proof"))]
+    found = [("RTO", duration(float(rto["provenSeconds"])), "from the first change to the proof")]
     if rto["quorumSeconds"] is not None:
-        found.append(("Quorum back after", *_seconds(rto["quorumSeconds"], "from the first change")))
+        name = "Quorum after" if _founds(report) else "Quorum back after"
+        found.append((name, duration(float(rto["quorumSeconds"])), "from the first change"))
     found.append(("RPO", *_rpo(report)))
     if outage:
-        found.append(("Without a quorum", length(outage), "from the loss to the new quorum"))
+        found.append(("Without a quorum", length(outage, duration), "from the loss to the new quorum"))
     if loss:
         began = moment(loss["began"]) if loss["began"] else "not known"
         seen = f"seen by {loss['seenBy']}" if loss["began"] else f"not after {moment(loss['notAfter'])}"
@@ -95,14 +110,9 @@ def _figures(report: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     return [*found, ("Run by", str(report["by"]), str(report["how"]))]
 
 
-def _seconds(seconds: float, since: str) -> tuple[str, str]:
-    """A time as a figure, and what it is counted from. Of a long one, the note has the seconds."""
-    exact, words = f"{float(seconds):.1f} s", span(float(seconds))
-    return (exact, since) if words.endswith(" s") else (words, f"{exact} {since}")
-
-
 def _rpo(report: Mapping[str, Any]) -> tuple[str, str]:
-    words, _, note = rpo_words(report["rpo"]).partition(" (")
+    """What may be missing as a figure, and what it is counted from."""
+    words, _, note = rpo_words(report["rpo"], duration).partition(" (")
     return sentence(words), note.removesuffix(")")
 
 
@@ -121,5 +131,5 @@ def _box(node: Mapping[str, Any], report: Mapping[str, Any]) -> Box:
     lost = node["name"] in report["lost"]
     done = [str(s["action"]) for s in report["steps"] if s["node"] == node["name"] and s["outcome"] == "done"]
     role = "leader" if node["name"] == report["leader"] else node["role"]
-    word = "lost, and back" if lost else "was kept"
+    word = "lost, and back" if lost else "is new" if _founds(report) else "was kept"
     return Box(node["name"], node["zone"], role, Mark.BACK if lost else Mark.FINE, word, ", ".join(dict.fromkeys(done)))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from recovery.operations.page.words import MINUTE, clock, duration
 from recovery.planning.standing import Mark
 from recovery.spans import span
 
@@ -15,10 +16,15 @@ SHORT = 0.06
 """How wide a shortened pause is, as a share of the work."""
 THIN = 0.6
 """Percent: the least width of a bar, so that it can be seen."""
-STEPS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400)
-MINUTE = 60
+STEPS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 43200, 86400)
 TICKS = 6
-"""The most marks on the line of time."""
+"""The most marks on the line of time, between two of the pauses that are drawn short."""
+LETTER = 2.1
+"""Percent: how wide a letter of a mark is at most, on a narrow window."""
+GAP = 1.0
+"""Percent: the least room between two marks."""
+SIDE = 5, 92
+"""Percent: a mark left or right of these is written beside its place, and else around it."""
 MARKS = {"done": Mark.FINE, "failed": Mark.LOST, "interrupted": Mark.OTHER}
 
 
@@ -45,6 +51,18 @@ class Tick:
     left: float
     label: str
 
+    @property
+    def anchor(self) -> str:
+        """Where its place is in its text."""
+        return "start" if self.left < SIDE[0] else "end" if self.left > SIDE[1] else "middle"
+
+    @property
+    def extent(self) -> tuple[float, float]:
+        """From where to where its text is, in percent."""
+        wide = LETTER * len(self.label)
+        before = {"start": 0.0, "middle": wide / 2, "end": wide}[self.anchor]
+        return self.left - before, self.left - before + wide
+
 
 @dataclass(frozen=True)
 class Chart:
@@ -64,10 +82,8 @@ class _Piece:
     end: float
     left: float
     right: float
-
-    @property
-    def short(self) -> bool:
-        return self.right - self.left < (self.end - self.start) * 0.999
+    short: bool = False
+    """Whether it is a pause that is drawn short."""
 
     def at(self, second: float) -> float:
         share = (second - self.start) / (self.end - self.start) if self.end > self.start else 0.0
@@ -99,24 +115,30 @@ def chart(steps: Sequence[Mapping[str, Any]], quorum_seconds: float | None) -> C
                 str(step["node"]),
                 str(step["outcome"]),
                 MARKS.get(step["outcome"], Mark.OTHER),
-                "" if step["seconds"] is None else f"{float(step['seconds']):.1f} s",
+                "" if step["seconds"] is None else duration(float(step["seconds"])),
                 left,
                 round(max(THIN, percent(end) - left), 2),
                 str(step["error"] or ""),
                 pauses.pop(start, ""),
             )
         )
-    marks = tuple(Tick(percent(second), _clock(second)) for second in _seconds(pieces))
-    return Chart(tuple(bars), marks, None if quorum_seconds is None else percent(float(quorum_seconds)))
+    marks = _apart(Tick(percent(second), _label(second)) for second in dict.fromkeys(_seconds(pieces)))
+    return Chart(tuple(bars), tuple(marks), None if quorum_seconds is None else percent(float(quorum_seconds)))
 
 
-def _clock(second: int) -> str:
+def _label(second: int) -> str:
     """A moment on the line: seconds, or minutes and hours as a clock shows them."""
-    if second < MINUTE:
-        return f"{second} s"
-    hours, rest = divmod(second, MINUTE * MINUTE)
-    minutes, seconds = divmod(rest, MINUTE)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+    return f"{second} s" if second < MINUTE else clock(second)
+
+
+def _apart(ticks: Iterable[Tick]) -> Iterable[Tick]:
+    """The marks without those whose texts would overlap the one before."""
+    end = -GAP
+    for tick in ticks:
+        begin, next_end = tick.extent
+        if begin >= end + GAP:
+            yield tick
+            end = next_end
 
 
 def _pieces(busy: Iterable[tuple[float, float]]) -> list[_Piece]:
@@ -133,8 +155,9 @@ def _pieces(busy: Iterable[tuple[float, float]]) -> list[_Piece]:
     for start, end in merged:
         if pieces:
             gap = start - pieces[-1].end
-            drawn = SHORT * work if gap > max(LONG, SHARE * work) else gap
-            pieces.append(_Piece(pieces[-1].end, start, at, at + drawn))
+            short = gap > max(LONG, SHARE * work)
+            drawn = SHORT * work if short else gap
+            pieces.append(_Piece(pieces[-1].end, start, at, at + drawn, short))
             at += drawn
         pieces.append(_Piece(start, end, at, at + end - start))
         at += end - start
@@ -142,10 +165,12 @@ def _pieces(busy: Iterable[tuple[float, float]]) -> list[_Piece]:
 
 
 def _seconds(pieces: Sequence[_Piece]) -> Iterable[int]:
-    """The seconds at which the line has a mark: none within a pause that is drawn short."""
+    """The seconds at which the line has a mark: none within a pause that is drawn short, and one at its end."""
     drawn = sum(piece.end - piece.start for piece in pieces if not piece.short)
     step = next((one for one in STEPS if drawn / one <= TICKS), STEPS[-1])
     for piece in pieces:
-        if not piece.short:
+        if piece.short:
+            yield int(piece.end)
+        else:
             first = int(-(-piece.start // step)) * step
             yield from range(first, int(piece.end) + 1, step)

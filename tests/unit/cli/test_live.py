@@ -49,10 +49,10 @@ def test_what_changed_is_told_with_before_and_now() -> None:
 class Terminal:
     """A real terminal in which a program watches a file."""
 
-    def __init__(self, file: Path, rows: int, columns: int) -> None:
+    def __init__(self, file: Path, rows: int, columns: int, term: str) -> None:
         self.ours, theirs = pty.openpty()
         self.resize(rows, columns)
-        environment = {**os.environ, "TERM": "xterm"}
+        environment = {**os.environ, "TERM": term}
         environment.pop("COLUMNS", None)
         environment.pop("LINES", None)
         words = [sys.executable, "-m", "tests.unit.cli.watched", str(file)]
@@ -101,8 +101,8 @@ def frames(drawn: bytes) -> list[list[str]]:
 
 
 @contextmanager
-def watching(file: Path, rows: int, columns: int) -> Iterator[Terminal]:
-    terminal = Terminal(file, rows, columns)
+def watching(file: Path, rows: int, columns: int, term: str = "xterm") -> Iterator[Terminal]:
+    terminal = Terminal(file, rows, columns, term)
     try:
         yield terminal
     finally:
@@ -127,6 +127,16 @@ def test_a_terminal_shows_it_in_place_marks_what_changed_and_gets_its_screen_bac
         assert "*" not in plain(after)
         assert "Traceback" not in plain(terminal.shown)
         assert "interrupted" not in plain(terminal.shown)
+
+
+def test_a_terminal_that_cannot_be_drawn_on_gets_a_line_for_each_change(tmp_path: Path) -> None:
+    (file := tmp_path / "state").write_text("healthy")
+    with watching(file, 40, 120, term="dumb") as terminal:
+        terminal.until("worker-20")
+        file.write_text("silent")
+        terminal.until("03:04:05 cluster lab: healthy -> 2 of 3 managers")
+        assert terminal.end() == 3
+        assert b"\x1b" not in terminal.shown
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,25 @@ def test_the_table_shows_zones_nodes_and_what_is_wrong() -> None:
     assert "silent" in text
 
 
+@pytest.mark.parametrize(
+    ("columns", "headings"),
+    [
+        (80, "node zone role address swarm last copy remarks"),
+        (60, "node zone role swarm last copy remarks"),
+        (50, "node role swarm last copy remarks"),
+        (42, "node swarm last copy remarks"),
+    ],
+)
+def test_a_narrow_terminal_leaves_out_columns_and_cuts_no_name(columns: int, headings: str) -> None:
+    console = Console(width=columns)
+    with console.capture() as shown:
+        console.print(show.as_table(status([led(A, unreachable=("manager-c",)), led(B), make.silent(C), *WORKERS])))
+    lines = [" ".join(line.split()) for line in shown.get().splitlines()]
+    assert headings in lines
+    assert [name for name in S.nodes if not any(line.startswith(f"{name.name} ") for line in lines)] == []
+    assert any(line.startswith("manager-c") and " down " in line and "60 s ago" in line for line in lines)
+
+
 def shown(found: show.Status) -> str:
     console = Console(width=200, record=True, file=None)
     with console.capture() as text:

@@ -15,6 +15,7 @@ from recovery.planning.checks import Check, Result
 from recovery.planning.diagnosis import Kind, diagnose
 from recovery.planning.plan import Plan
 from recovery.planning.readiness import AgentFault, Opener, Stock, judge
+from recovery.settings import Settings, parse
 from recovery.steps.entry import BEGUN, DONE, PLAN, Entry
 from recovery.swarm.history import History
 from recovery.swarm.model import NodeReport
@@ -33,17 +34,25 @@ def _copy(name: str, ago: timedelta) -> Any:
     return replace(make.copy_of(manifest), sites=("main",)), manifest
 
 
-def document(reports: Sequence[NodeReport], *, copies: bool = True, drift: str = "") -> dict[str, Any]:
+def document(
+    reports: Sequence[NodeReport],
+    *,
+    copies: bool = True,
+    drift: str = "",
+    of: Settings = S,
+    ages: Sequence[timedelta] = AGES,
+    known: str | None = make.CLUSTER,
+) -> dict[str, Any]:
     """The JSON of a status."""
     seen = make.survey(reports)
-    found = {node.name: [_copy(node.name, ago)] for node, ago in zip(S.managers, AGES, strict=True)} if copies else {}
-    opener = Opener("backup.identityFile", "/home/ops/identity", "", frozenset(S.backup.recipients))
+    found = {node.name: [_copy(node.name, ago)] for node, ago in zip(of.managers, ages, strict=False)} if copies else {}
+    opener = Opener("backup.identityFile", "/home/ops/identity", "", frozenset(of.backup.recipients))
     stock = Stock(opener, opener, copies=found)
     agents: dict[str, AgentFault | None] = {}
-    known = judge(S, seen, stock, agents, make.NOW) if seen.leader else ()
-    diagnosis = diagnose(seen, make.CLUSTER, cluster="production", copies=True)
+    met = judge(of, seen, stock, agents, make.NOW) if seen.leader else ()
+    diagnosis = diagnose(seen, known, cluster=of.cluster, copies=copies)
     newest = {name: read[0][0] for name, read in found.items()}
-    made = show.status(S, seen, diagnosis, newest, None, conditions=known, proven=stock.proven)
+    made = show.status(of, seen, diagnosis, newest, None, conditions=met, proven=stock.proven)
     nodes = tuple(replace(node, drift=drift) for node in made.nodes)
     return json.loads(json.dumps(show.as_json(replace(made, nodes=nodes))))
 
@@ -56,6 +65,42 @@ def healthy() -> dict[str, Any]:
 def silent() -> dict[str, Any]:
     led = [make.manager(node, S.nodes, leader=A.name, unreachable=(C.name,)) for node in (A, B)]
     return document([*led, make.silent(C), *map(make.worker, S.workers)])
+
+
+def old() -> dict[str, Any]:
+    """Healthy, but the newest copies are older than the limit."""
+    led = [make.manager(node, S.nodes, leader=A.name) for node in S.managers]
+    return document([*led, *map(make.worker, S.workers)], ages=[timedelta(days=9)] * 3)
+
+
+def absent() -> dict[str, Any]:
+    """Before the first update."""
+    return document([*map(make.empty, S.nodes)], copies=False, known=None)
+
+
+def many() -> dict[str, Any]:
+    """Seven managers and 29 workers, of which one is silent."""
+    of = _settings(7, "manager", 29, "worker", "eu-1")
+    last, leader = of.workers[-1], of.managers[0].name
+    led = [make.manager(node, of.nodes, leader=leader, unreachable=(last.name,)) for node in of.managers]
+    return document([*led, *map(make.worker, of.workers[:-1]), make.silent(last)], of=of, ages=AGES * 3)
+
+
+def long_names() -> dict[str, Any]:
+    """A total loss of nodes whose names are as long as they can be, and differ at their ends."""
+    of = _settings(3, "m" * 55, 3, "w" * 55, "z" * 59)
+    return document([*map(make.gone, of.managers), *map(make.worker, of.workers)], of=of)
+
+
+def _settings(managers: int, manager: str, workers: int, worker: str, zone: str) -> Settings:
+    """Nodes of those names, with numbers, over three zones."""
+    zones = [f"{zone}{letter}" for letter in "abc"]
+
+    def nodes(count: int, name: str, net: int) -> list[dict[str, str]]:
+        return [{"name": f"{name}-{n}", "address": f"10.77.{net}.{10 + n}", "zone": zones[n % 3]} for n in range(count)]
+
+    named = {"managers": nodes(managers, manager, 1), "workers": nodes(workers, worker, 2)}
+    return parse(make.raw(zones=zones, cluster="production", **named))
 
 
 def total_loss() -> dict[str, Any]:
@@ -106,6 +151,30 @@ def resumed() -> dict[str, Any]:
     cut = at(24, "join", B.name, None, BEGUN)
     failed = replace(at(7300, "join", B.name, 6.5, "failed"), error="its engine did not answer within 90 s")
     return recovery(cut, _plan(7290, Kind.MINORITY_LOST), failed, at(7307, "join", B.name, 4))
+
+
+def founded() -> dict[str, Any]:
+    """The report of a swarm that is new."""
+    seen = make.survey([*map(make.empty, S.nodes)])
+    found = diagnose(seen, None, cluster="production", copies=False)
+    plan = at(0, PLAN, "production", None, BEGUN, **report.opening(Plan(Kind.ABSENT), found, {}, "pulumi"))
+    steps = (at(1, "found", A.name, 2), at(3, "join", B.name, 2), at(5, "join", C.name, 2))
+    proof = Entry("prove", "swarm", make.NOW + timedelta(seconds=8), "ann@desk", DONE, 4.8)
+    told = RecoveryReport("production", make.CLUSTER, A.name, (plan, *steps), proof, "pulumi", (), (), S.nodes)
+    return json.loads(json.dumps(report.as_json(told, "20260102T030429000000Z")))
+
+
+def in_many_runs() -> dict[str, Any]:
+    """A recovery of a day: a run every five hours, of which only the last was not interrupted."""
+    runs = (
+        (
+            _plan(hours * 3600.0, Kind.ALL_LOST),
+            at(hours * 3600.0 + 1, "restore", A.name, None, BEGUN),
+            replace(at(hours * 3600.0 + 4, "join", B.name, 3, "failed"), error="no route to host"),
+        )
+        for hours in range(5, 25, 5)
+    )
+    return recovery(*(entry for run in runs for entry in run), at(25 * 3600.0, "join", B.name, 3))
 
 
 def month(*, quiet: bool = False) -> dict[str, Any]:
@@ -161,6 +230,7 @@ def hostile(value: Any) -> Any:
     return HOSTILE if isinstance(value, str) else value
 
 
-PAGES = {"healthy": healthy, "silent": silent, "total loss": total_loss}
+PAGES = {"healthy": healthy, "silent": silent, "total loss": total_loss, "old": old, "absent": absent}
+LARGE = {"many": many, "long names": long_names}
 MONTHS = {"month": month, "quiet month": lambda: month(quiet=True)}
-REPORTS = {"recovery": recovery, "resumed": resumed}
+REPORTS = {"recovery": recovery, "resumed": resumed, "founded": founded, "in many runs": in_many_runs}

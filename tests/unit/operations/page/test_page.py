@@ -15,12 +15,13 @@ import pytest
 
 from recovery.errors import LocalError
 from recovery.operations.page import month, report, status, theme
-from recovery.operations.page.parts import fitted
+from recovery.operations.page.parts import called, fitted, sentence
+from recovery.operations.page.words import duration
 from recovery.whole_file import save
 from tests.unit.operations.page import samples
 
 PAGES: dict[str, Callable[[], str]] = {
-    **{name: lambda made=made: status.page(made()) for name, made in samples.PAGES.items()},
+    **{name: lambda made=made: status.page(made()) for name, made in (samples.PAGES | samples.LARGE).items()},
     **{name: lambda made=made: report.page(made()) for name, made in samples.REPORTS.items()},
     **{name: lambda made=made: month.page(made()) for name, made in samples.MONTHS.items()},
     "hostile month": lambda: month.page(samples.hostile(samples.month())),
@@ -85,7 +86,7 @@ ANSWERS: dict[str, list[str]] = {
         "Yes: proven, 1 warning",
         "manager-eu-1a, manager-eu-1b, manager-eu-1c",
         "The swarm was restored from a copy",
-        "205 s (from the restored copy to the loss)",
+        "3:25 min",
         "requorum status",
     ],
 }
@@ -173,7 +174,7 @@ def test_a_report_of_an_earlier_version_or_that_nobody_signed_is_shown() -> None
     assert "An earlier version wrote this report, without the zones." in read.text
     assert "No operator vouches for this report: no signature" in read.text
     assert read.answers[4][1] == "Nothing"
-    assert read.answers[3][1] == "300 s (the age of the restored copy)"
+    assert read.answers[3][1:] == ["5:00 min", "the age of the restored copy"]
 
 
 def test_a_forced_survivor_and_a_kept_quorum_are_told_apart() -> None:
@@ -185,6 +186,90 @@ def test_a_forced_survivor_and_a_kept_quorum_are_told_apart() -> None:
     kept = {**forced, "survivor": None, "lost": [], "losses": []}
     answers = Reader(report.page(kept)).answers
     assert (answers[1][1], answers[2][1]) == ("Nothing", "The quorum was kept")
+
+
+def test_before_the_first_update_nothing_is_lost() -> None:
+    read = Reader(status.page(samples.absent()))
+    assert [answer[1] for answer in read.answers[:3]] == [
+        "No: not founded yet",
+        "Nothing",
+        "Nothing runs yet, and nothing is lost",
+    ]
+    assert "manager, in no swarm" in read.text
+    assert "votes" not in read.text
+
+
+def test_a_copy_over_the_limit_is_not_marked_as_fine() -> None:
+    page = status.page(samples.old())
+    assert '<div class="answer other"><dt>How old is the copy?' in page
+    assert "The oldest of the managers: 9 d (manager-eu-1a). Your limit: at most 26 h old" in Reader(page).text
+    assert '<div class="answer fine"><dt>How old is the copy?' in status.page(samples.healthy())
+
+
+def test_no_manager_is_said_to_be_without_a_copy_if_nobody_can_list_them() -> None:
+    bare = [{**node, "lastProvenCopyAge": None} for node in samples.healthy()["nodes"]]
+    unread = Reader(status.page({**samples.healthy(), "nodes": bare, "storeError": "it does not answer"}))
+    assert "copies unknown" in unread.text
+    assert "no proven copy" not in unread.text
+    assert "none" not in unread.text
+    assert "no proven copy" in Reader(status.page({**samples.healthy(), "nodes": bare})).text
+
+
+def test_warnings_come_before_the_nodes_and_what_is_to_say_of_a_node_after_its_state() -> None:
+    found = samples.healthy()
+    kept = {"before": "active", "until": "2026-01-02T05:00:00+00:00", "over": False}
+    nodes = [{**node, "maintenance": kept, "drift": "a rule more"} for node in found["nodes"][:1]]
+    page = status.page({**found, "warnings": ["two machines are one"], "nodes": [*nodes, *found["nodes"][1:]]})
+    read = Reader(page)
+    assert read.answers[2][1] == status.WARNED
+    assert page.index("two machines are one") < page.index("Nodes by zone")
+    assert "drain, maintenance until 2026-01-02 05:00:00 UTC, drift: a rule more" in read.text
+
+
+@pytest.mark.parametrize("kind", ["forked", "foreign"])
+def test_a_leader_of_unclear_machines_does_not_make_the_cluster_up(kind: str) -> None:
+    read = Reader(status.page({**samples.healthy(), "diagnosis": kind, "state": kind}))
+    assert read.answers[0][1] == f"Not known: {kind}"
+
+
+def test_many_workers_that_stand_alike_are_one_box_and_the_table_names_each() -> None:
+    page = status.page(samples.many())
+    assert page.count('viewBox="0 0 280 70"') == 7 + 3 + 1
+    assert 'aria-label="10 workers: ready"' in page
+    assert 'aria-label="worker-28: worker, silent"' in page
+    rows = re.findall(r'<th scope="row">((?:manager|worker)-\d+)</th>', page)
+    assert (len(rows), rows[0]) == (36, "worker-28"), "what is not well comes first"
+
+
+def test_a_swarm_that_is_new_was_not_recovered() -> None:
+    page = report.page(samples.founded())
+    read = Reader(page)
+    assert "<h1>Founding of cluster production</h1>" in page
+    assert read.answers[2][1] == "The swarm was founded"
+    assert "leader, is new" in read.text
+    assert "was kept" not in read.text
+    changed = {**samples.recovery(), "lost": [], "copy": None, "diagnosis": None}
+    assert "<h1>Change of cluster production: Changed</h1>" in report.page(changed)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (0.0, "0.0 s"),
+        (0, "0 s"),
+        (119.94, "119.9 s"),
+        (125, "2:05 min"),
+        (3599.6, "1:00:00 h"),
+        (93600.0, "26:00:00 h"),
+    ],
+)
+def test_a_long_time_is_shown_in_minutes_or_hours(seconds: float, shown: str) -> None:
+    assert duration(seconds) == shown
+
+
+@pytest.mark.parametrize(("text", "shown"), [("worker-1: down", "worker-1: down"), ("all down", "All down"), ("", "")])
+def test_a_name_at_the_beginning_of_a_sentence_stays_as_it_is(text: str, shown: str) -> None:
+    assert sentence(text) == shown
 
 
 def test_templates_are_loaded_only_for_a_page() -> None:
@@ -214,6 +299,13 @@ def test_every_colour_can_be_read_on_every_ground(colours: dict[str, str]) -> No
 )
 def test_a_text_is_cut_to_what_fits(text: str, shown: str) -> None:
     assert fitted(text, 9) == shown
+
+
+def test_long_names_that_differ_at_their_ends_are_not_the_same() -> None:
+    assert called("a" * 40 + "-1", 11) == "aaaaa…aa-1"
+    assert called("manager-a", 11) == "manager-a"
+    names = re.findall(r'<text class="name"[^>]*>([^<]*)<', status.page(samples.long_names()))
+    assert len(set(names)) == len(names) == 6
 
 
 def test_a_page_gets_into_its_file_in_one_moment_or_not_at_all(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Where the steps of a recovery are drawn."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import given
@@ -38,6 +39,16 @@ def test_a_long_pause_is_drawn_short_and_named() -> None:
     assert found.ticks[-1].label == "2:00:20"
 
 
+def test_only_a_pause_is_drawn_short_and_the_marks_keep_apart() -> None:
+    runs = range(18000, 90001, 18000)
+    steps = [step(0, 5), *(one for at in runs for one in (step(at + 0.1, None), step(at + 3.2, 2)))]
+    found = chart(steps, None)
+    assert [bar.pause for bar in found.bars if bar.pause] == ["4 h"] * 5
+    extents = [tick.extent for tick in found.ticks]
+    assert all(begin > end for (_, end), (begin, _) in pairwise(extents))
+    assert len({tick.label for tick in found.ticks}) == len(found.ticks) > 2
+
+
 def test_a_short_pause_is_drawn_as_it_was() -> None:
     found = chart([step(0, 10), step(20, 10)], None)
     assert [(bar.left, bar.pause) for bar in found.bars] == [(0, ""), (66.67, "")]
@@ -62,3 +73,4 @@ def test_nothing_is_drawn_outside(steps: list[tuple[float, float | None]]) -> No
         assert bar.left + bar.width <= 100.01
     assert all(0 <= tick.left <= 100 for tick in found.ticks)
     assert len(found.ticks) <= 3 * len(steps) + 7
+    assert all(begin > end for (_, end), (begin, _) in pairwise(tick.extent for tick in found.ticks))

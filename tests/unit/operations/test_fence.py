@@ -181,6 +181,7 @@ def test_only_what_is_silent_to_all_is_declared_lost(
     monkeypatch.setattr(fence, "is_silent", lambda *_: silent)
     monkeypatch.setattr(fence, "survey", lambda *_, **__: make.survey(reports))
     monkeypatch.setattr(fence, "PAUSE", 0)
+    monkeypatch.setattr(fence, "down_seconds", lambda _: 0.01)
     if fenced:
         fence._await_silence(Cluster(S), C, 20)
         return

@@ -174,7 +174,7 @@ def test_the_proof_folds_the_journal_into_one_report(
     assert document["runs"][0]["steps"] == [{"action": "join", "node": "manager-c", "effect": "rejoin"}]
     assert bucket.Object(f"requorum/lab/reports/{name}.md").get()["Body"].read().startswith(b"# Cluster lab")
     page = bucket.Object(f"requorum/lab/reports/{name}.html").get()["Body"].read()
-    assert b"Recovery of cluster lab" in page
+    assert b"Change of cluster lab" in page
     assert page.decode() == (tmp_path / "page.html").read_text()
     assert said[-1] == f"its page is written: {tmp_path / 'page.html'}"
     assert [node["zone"] for node in document["nodes"]][:3] == ["a", "b", "c"]
@@ -194,7 +194,7 @@ def test_no_page_is_made_of_what_nobody_signed_and_is_no_report(
     with journal.step(Cluster(of), Action.JOIN, "manager-c", said.append):
         pass
     conclude(of, said)
-    assert "Recovery of cluster lab" in reports.page(Cluster(of))
+    assert "Change of cluster lab" in reports.page(Cluster(of))
     forged, name = {**reports.load(Cluster(of)), **changed}, "20260102T030405000000Z"
     bucket.put_object(Key=f"requorum/lab/reports/{name}.json", Body=json.dumps(forged).encode())
     with pytest.raises(StoreError) as refused:

@@ -57,7 +57,7 @@ def of_node(left: float) -> Validity:
 def test_a_certificate_that_the_swarm_does_not_renew_is_named_with_its_node(left: float, count: int) -> None:
     found = told(node=of_node(left))
     assert len(found) == count
-    assert all("requorum restart manager-a" in line for line in found)
+    assert all(f"next: requorum {'restart manager-a' if left > 0 else 'doctor'}" in line for line in found)
 
 
 @pytest.mark.parametrize(("left", "count"), [(91, 0), (89, 1)])

@@ -45,16 +45,23 @@ class Descriptions(Loader):
 
     def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002 - a folder without that type has no version
         """The names of all services."""
-        folders = (Path(folder) for folder in self.search_paths)
+        folders = (Path(folder) for folder in dict.fromkeys(self.search_paths))  # each boto3 session adds its own again
         return sorted({entry.name for folder in folders if folder.is_dir() for entry in folder.iterdir()})
 
 
 @cache
+def _descriptions(*folders: str) -> Descriptions:
+    """The descriptions in these folders, shared by all sessions: each is a megabyte of JSON."""
+    return Descriptions(list(folders), include_default_search_paths=False)
+
+
+@cache
 def session(profile: str | None) -> boto3.Session:
-    """boto3's session, shared by the clients of a profile: it reads credentials and the description of S3 once."""
+    """boto3's session, shared by the clients of a profile: it reads credentials once."""
     core = botocore.session.get_session()
-    folders = core.get_component("data_loader").search_paths
-    core.register_component("data_loader", Descriptions(folders, include_default_search_paths=False))
+    core.register_component(
+        "data_loader", _descriptions(*dict.fromkeys(core.get_component("data_loader").search_paths))
+    )
     return boto3.Session(botocore_session=core, profile_name=profile)
 
 

@@ -1,6 +1,6 @@
 """Survey, diagnosis and plan: what Requorum finds out and decides before it changes anything."""
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
@@ -158,7 +158,7 @@ def assess(cluster: Cluster, *, typed: bool = False, now: datetime | None = None
     moved = address_changes.without_replaced(moved, seen)
     address_changes.require_allowed(settings, moved, seen)
     require_vacated(cluster, moved, known)
-    off = _unnamed(cluster, seen, ours.values(), moved) if diagnosis.kind in (Kind.ALL_LOST, Kind.QUORUM_LOST) else ()
+    off = _unnamed(cluster, seen, ours, moved) if diagnosis.kind in (Kind.ALL_LOST, Kind.QUORUM_LOST) else ()
     for name in diagnosis.locked if not left else [survivor.name for survivor in left[:1] if survivor.locked]:
         unlock.require_key(cluster, settings.node(name))
     spent = consent.is_spent(cluster, catalog.store)
@@ -178,10 +178,10 @@ def assess(cluster: Cluster, *, typed: bool = False, now: datetime | None = None
 
 
 def _unnamed(
-    cluster: Cluster, seen: Survey, copies: Collection[Manifest], moved: tuple[AddressChange, ...]
+    cluster: Cluster, seen: Survey, copies: Mapping[Copy, Manifest], moved: tuple[AddressChange, ...]
 ) -> tuple[str, ...]:
     """The addresses of managers that no settings name and that do not answer. Raises: as `unknown_managers.require_none`."""
-    return unnamed(seen, copies, moved, unknown_managers.require_none(cluster, seen, copies))
+    return unnamed(seen, copies, moved, unknown_managers.require_none(cluster, seen, copies.values()))
 
 
 def _best_copy(

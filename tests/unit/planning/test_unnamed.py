@@ -11,6 +11,7 @@ from recovery.copies.manifest import Manifest
 from recovery.planning.unnamed import unnamed
 from recovery.swarm.model import NodeReport
 from recovery.swarm.moved import AddressChange
+from recovery.swarm.wal import Position
 from recovery.swarm.workload import Inventory
 from tests.unit import factories as make
 from tests.unit.planning.plans import choice, plan
@@ -76,7 +77,23 @@ def test_a_manager_is_unnamed_that_may_still_run_where_no_settings_name_one(
     found: tuple[str, ...],
 ) -> None:
     others = [make.gone(node) for node in S.nodes if node.name not in {report.node.name for report in reports}]
-    assert unnamed(make.survey([*others, *reports]), copies, moves, left) == found
+    listed = {make.copy_of(one): one for one in copies}
+    assert unnamed(make.survey([*others, *reports]), listed, moves, left) == found
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "found"),
+    [(ALL - {"id-x"}, ALL, (X,)), (ALL, ALL - {"id-x"}, ())],
+    ids=["it was added", "it was removed"],
+)
+def test_the_list_counts_that_is_committed_furthest_if_clocks_may_differ(
+    first: Collection[str], last: Collection[str], found: tuple[str, ...]
+) -> None:
+    """The clock of the manager that was copied first is ahead."""
+    early = copied("manager-a", 1, first, position=Position(3, 40, 40))
+    late = copied("manager-b", 4, last, position=Position(3, 50, 50))
+    lost = make.survey([make.gone(node) for node in S.nodes])
+    assert unnamed(lost, {make.copy_of(one): one for one in (STRANGER, early, late)}, (), ()) == found
 
 
 def test_only_its_id_consents_to_a_restore_without_an_unnamed_manager() -> None:

@@ -33,11 +33,18 @@ def is_later(copy: Copy, other: Copy) -> bool:
 
 
 def may_be_newest(copies: Iterable[Copy]) -> tuple[Copy, ...]:
-    """The copies of which none can be called the newest for certain: no other copy was certainly taken after them."""
+    """The copies of which none can be called the newest for certain: no other copy `is_later`. Each is looked at once, because an
+    agent uploads copies that waited for days the newest first, and then every one may be the newest.
+    """
     ordered = sorted(copies, key=lambda copy: copy.taken, reverse=True)
     newest = max((copy.taken for copy in ordered if not copy.ahead), default=None)
-    near = [copy for copy in ordered if newest is None or newest - _at_most(copy) <= APART]
-    return tuple(copy for copy in near if not any(is_later(other, copy) for other in near))
+    found, stored = list[Copy](), dict[str, datetime]()
+    for copy in ordered:
+        last = stored.get(copy.manager)
+        if (last is None or last < _stored(copy)) and (newest is None or newest - _at_most(copy) <= APART):
+            found.append(copy)
+        stored[copy.manager] = max(last or _stored(copy), _stored(copy))
+    return tuple(found)
 
 
 def furthest(copies: Mapping[Copy, Manifest]) -> Copy | None:

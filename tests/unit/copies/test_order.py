@@ -4,7 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 
+import hypothesis
 import pytest
+from hypothesis import strategies as st
 
 from recovery.copies.copy import Copy
 from recovery.copies.order import APART, furthest, furthest_first, is_later, may_be_newest
@@ -68,6 +70,17 @@ def test_a_copy_is_later_if_no_clock_can_deceive(later: Copy, earlier: Copy, cer
 def test_those_may_be_the_newest_after_which_none_was_certainly_taken(copies: tuple[str | int], newest: str) -> None:
     given = [copy(str(name), float(minute)) for name, minute in zip(copies[::2], copies[1::2], strict=True)]
     assert names(sorted(may_be_newest(given), key=lambda one: one.taken)) == newest
+
+
+MINUTES = st.integers(-30, 30)
+
+
+@hypothesis.given(st.dictionaries(st.tuples(st.sampled_from("abc"), MINUTES), MINUTES, max_size=8))
+def test_no_other_copy_is_later_than_those_that_may_be_the_newest(times: Mapping[tuple[str, int], int]) -> None:
+    copies = [copy(*own, stored) for own, stored in times.items()]
+    expected = {one for one in copies if not any(is_later(other, one) for other in copies)}
+    assert set(may_be_newest(copies)) == expected
+    assert bool(expected) is bool(copies)
 
 
 def test_a_clock_that_was_ahead_hides_no_copy_and_is_not_left_out() -> None:

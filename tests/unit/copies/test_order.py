@@ -67,7 +67,9 @@ def test_a_copy_is_later_if_no_clock_can_deceive(later: Copy, earlier: Copy, cer
     ],
     ids=["none", "one", "close together", "one of each manager", "far apart", "three, two of them close to the newest"],
 )
-def test_those_may_be_the_newest_after_which_none_was_certainly_taken(copies: tuple[str | int], newest: str) -> None:
+def test_those_may_be_the_newest_after_which_none_was_certainly_taken(
+    copies: tuple[str | int, ...], newest: str
+) -> None:
     given = [copy(str(name), float(minute)) for name, minute in zip(copies[::2], copies[1::2], strict=True)]
     assert names(sorted(may_be_newest(given), key=lambda one: one.taken)) == newest
 

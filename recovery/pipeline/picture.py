@@ -130,7 +130,7 @@ def consent(picture: Picture, copied: str) -> tuple[str, str]:
         marker(picture.stack, "consent"),
         f"**If you merge this request, you consent to plan `{plan.id}`, and the recover job carries it out.**",
         "",
-        "The ID stands for this plan only. The job refuses any other plan. If the plan changes, this request gets its ID.",
+        "The ID stands for this plan only. The job refuses any other plan. If the plan changes, another request takes the place of this one.",
         "",
         f"- source: {source_of(plan, code)}",
         *([f"- newest copy taken: {copied}"] if copied else []),

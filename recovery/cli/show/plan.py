@@ -25,6 +25,7 @@ def plan_json(assessment: Assessment, guidance: Guidance, error: Refused | None 
         "moves": [{"manager": move.manager, "from": move.old, "to": move.new} for move in plan.moves],
         "ahead": plan.ahead,
         "cut": plan.cut,
+        "without": list(plan.without),
         "losses": list(plan.losses),
         "changes": list(assessment.changes.lines),
         "refusal": asdict(plan.refusal) if plan.refusal else None,

@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from recovery.cli.show.plan import plan_json
 from recovery.copies.manifest import Manifest
+from recovery.operations.assess import Assessment
+from recovery.planning.diagnosis import diagnose
 from recovery.planning.unnamed import unnamed
 from recovery.swarm.model import NodeReport
 from recovery.swarm.moved import AddressChange
@@ -106,5 +109,9 @@ def test_only_its_id_consents_to_a_restore_without_an_unnamed_manager() -> None:
         assert made.refusal.code == "consent-needed"
         assert X in made.refusal.why
         assert made.agreed() == made
+        shown = Assessment(
+            make.survey(lost), diagnose(make.survey(lost), make.CLUSTER, cluster="lab", copies=True), made
+        )
+        assert plan_json(shown, shown.guidance(S))["without"] == [X]
         assert any(X in loss for loss in made.losses)
     assert not plan(lost, chosen=choice(), recover=made.id, without=(X,)).refusal

@@ -189,8 +189,8 @@ class NodeReport:
         """Whether a manager of ``leader``'s swarm was left behind when a new cluster was forced from another manager.
 
         Such a manager has no vote in the new cluster. Either it still has its old log, or it deleted the log when it learned
-        that it is no member, and waits for a vote. A worker that was promoted waits for one too, and then for the certificate
-        of a manager. A leader in the node's own report is no proof: it can list nodes through its old leader for up to 20 s.
+        that it is no member, and waits for a vote. A worker that was promoted waits for the certificate of a manager, and then
+        for a vote. A leader in the node's own report is no proof: it can list nodes through its old leader for up to 20 s.
         """
         if not self.in_swarm or self.cluster_id != leader.cluster_id:
             return False

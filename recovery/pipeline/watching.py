@@ -25,7 +25,7 @@ class Act(StrEnum):
     HEAL = "heal"
     """Carries the plan out."""
     ASK = "ask"
-    """Opens or edits the issue, and the request that consents to the plan when it is merged."""
+    """Opens or edits the issue, and opens the request that consents to the plan when it is merged."""
     RECOVER = "recover"
     """Without a forge only: carries out the plan that an operator consented to in S3."""
 

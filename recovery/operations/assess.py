@@ -180,7 +180,7 @@ def assess(cluster: Cluster, *, typed: bool = False, now: datetime | None = None
 def _unnamed(
     cluster: Cluster, seen: Survey, copies: Mapping[Copy, Manifest], moved: tuple[AddressChange, ...]
 ) -> tuple[str, ...]:
-    """The addresses of managers that no settings name and that do not answer. Raises: as `unknown_managers.require_none`."""
+    """The addresses of managers that no settings name and that may still run. Raises: as `unknown_managers.require_none`."""
     return unnamed(seen, copies, moved, unknown_managers.require_none(cluster, seen, copies.values()))
 
 

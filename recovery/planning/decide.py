@@ -75,14 +75,12 @@ def _with_consent(plan: Plan, recover: bool | str, *, spent: bool, typed: bool) 
     why = f"plan {plan.id} {effect}, and needs your consent"
     remedy = plan.consent
     if plan.without:
-        silent = ", ".join(plan.without)
+        unseen = ", ".join(plan.without)
         why += (
-            f". It goes on without managers that no settings name and that do not answer: {silent}. Only the plan's ID consents "
+            f". It goes on without managers that no settings name and that may still run: {unseen}. Only the plan's ID consents "
             "to that"
         )
-        remedy = (
-            f"if a manager at {silent} may still run, add it to requorum:managers. If they are off for good: {remedy}"
-        )
+        remedy = f"if a manager at {unseen} runs, add it to requorum:managers. If they are off for good: {remedy}"
     elif plan.moves:
         moves = ", ".join(move.text for move in plan.moves)
         why += (

@@ -70,7 +70,7 @@ def without_unnamed(without: tuple[str, ...]) -> tuple[str, ...]:
     if not without:
         return ()
     return (
-        f"managers that do not answer, and that no settings name: {', '.join(without)}. They lose their vote. If one still "
+        f"managers that no settings name, and that may still run: {', '.join(without)}. They lose their vote. If one still "
         "runs, two swarms may exist",
     )
 

@@ -51,7 +51,7 @@ class Plan:
     cut: str | None = None
     """Where the survivor's log ends, if it is damaged and Requorum repairs it. `recover: true` does not consent to that."""
     without: tuple[str, ...] = ()
-    """The addresses of managers that do not answer and that no settings name. Only the plan's ID consents to go on without them."""
+    """The addresses of managers that no settings name and that may still run. Only the plan's ID consents to go on without them."""
     proven: str = ""
     """The newest reports; without a stack file, where the log ends. A proof ends all earlier consent, because the same survivor may be chosen at the next loss."""
     losses: tuple[str, ...] = ()
@@ -139,4 +139,4 @@ class Source:
     elsewhere: Choice | None = None
     """Without a choice: the newest good copy of a manager for which no machine stands."""
     without: tuple[str, ...] = ()
-    """The addresses of managers that do not answer and that no settings name (`recovery.planning.unnamed`)."""
+    """The addresses of managers that no settings name and that may still run (`recovery.planning.unnamed`)."""

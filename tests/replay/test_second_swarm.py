@@ -22,8 +22,8 @@ from recovery.planning.steps import Action
 from recovery.settings import Settings
 from recovery.steps import repair, save
 from recovery.steps.remove import depart
-from recovery.survey import presence
-from recovery.swarm.model import Reach
+from recovery.survey import presence, unknown_managers
+from recovery.swarm.model import NodeReport, Reach
 from recovery.swarm.presence import Presence
 from tests.fake.bucket import FakeS3
 from tests.fake.cases import Case, Theatre, names, quiet
@@ -207,6 +207,24 @@ def test_unnamed_managers_that_no_node_reaches_are_in_the_plan_of_a_restore(wire
         wires.swarm.cut(node["name"], Cut.EVERYBODY)
     of = consented(settings(OLD, workers, recover=True))
     assert assess(Cluster(of)).plan.without == ("10.77.1.21", "10.77.2.22", "10.77.3.23")
+
+
+def test_no_plan_says_of_unnamed_managers_with_unknown_host_keys_that_they_do_not_answer(
+    wires: Wires, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Requorum pins the keys of the machines in the settings. Only copies know these."""
+    build(wires, settings(OLD, [], recover=False))
+    of = settings(OLD[:1], [], recover=True)
+    wires.swarm.lose("manager-1")
+    del wires.swarm.machines[OLD[0]["address"]]
+    wires.swarm.make("manager-1", OLD[0]["address"], marked="lab")
+    monkeypatch.setattr(unknown_managers, "report", lambda _, node, __: NodeReport(node, Reach.NOT_PINNED))
+    shown = assess(Cluster(of)).plan
+    assert shown.without == ("10.77.2.12", "10.77.3.13")
+    assert shown.refusal
+    for text in (shown.refusal.why, *shown.losses):
+        assert "not answer" not in text
+    assert "may still run: 10.77.2.12, 10.77.3.13" in shown.refusal.why
 
 
 @pytest.mark.parametrize("promoted", [True, False])

@@ -91,15 +91,20 @@ def by_trust(read: Iterable[tuple[Copy, Manifest | DamagedCopy]]) -> Iterator[Co
 
 
 def _first(near: Mapping[Copy, R], least: Mapping[str, Committed], committed: Callable[[R], Committed | None]) -> Copy:
-    """Which of the copies comes first. ``least`` is the least that the earlier ones of each manager are committed."""
-    newest, heads, reach = next(iter(near)), dict[str, Copy](), dict[Copy, Committed]()
-    for copy in near:
-        heads.setdefault(copy.manager, copy)
-    for manager, copy in heads.items():
-        position = committed(near[copy])
-        if position and position <= least.get(manager, position):
-            reach[copy] = position
-    return max(reach, key=lambda copy: (reach[copy], copy.taken)) if newest in reach else newest
+    """Which of the copies comes first. ``least`` is the least that the earlier ones of each manager are committed.
+
+    A copy that says nothing hides no older one of its manager, and comes before it.
+    """
+    newest, heads, firsts, reach = next(iter(near)), dict[str, Copy](), dict[str, Copy](), dict[Copy, Committed]()
+    for copy, found in near.items():
+        firsts.setdefault(copy.manager, copy)
+        if copy.manager not in heads and (position := committed(found)):
+            heads[copy.manager] = copy
+            if position <= least.get(copy.manager, position):
+                reach[copy] = position
+    if newest not in reach:
+        return newest
+    return firsts[max(reach, key=lambda copy: (reach[copy], copy.taken)).manager]
 
 
 def _are_close(newer: Copy, older: Copy) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from recovery.cluster import Cluster
 from recovery.copies import snapshot
 from recovery.copies.copy import Copy
-from recovery.copies.taking import take_one
+from recovery.copies.taking import take_one, take_safety
 from recovery.errors import Refused
 from recovery.operations.assess import assess
 from recovery.planning.diagnosis import Kind
@@ -95,6 +95,27 @@ def test_a_restore_takes_the_copy_that_holds_most_and_not_that_of_the_clock_that
     assert leader
     assert f"config-{LATER}" in theatre.wires.swarm.state_of(leader).configs
     assert not theatre.wires.swarm.violations
+
+
+def test_a_safety_copy_hides_no_copy_of_its_manager(theatre: Theatre) -> None:
+    """Two of three managers are away from the third, which is copied before and after its quorum is lost. Then all are lost."""
+    scene, swarm = theatre.stage(Case(3, frozenset())), theatre.wires.swarm
+    copied(scene, "manager-b", AHEAD)
+    swarm.cut("manager-b", Cut.EVERYBODY)
+    for _ in range(3):
+        swarm.pass_time()
+    theatre.write(LATER)
+    theatre.write("next")
+    late = copied(scene, "manager-a")
+    lose(theatre, "manager-c")
+    with Cluster(scene.settings).shell(scene.settings.node("manager-a")) as shell:
+        take_safety(Cluster(scene.settings).store, scene.settings, shell)
+    swarm.cut("manager-b", Cut.NOBODY)
+    lose(theatre, "manager-a")
+    plan = assess(Cluster(scene.settings)).plan
+    assert (plan.survivor, plan.ahead) == ("manager-b", late.name)
+    lose(theatre, "manager-b")
+    assert assess(Cluster(scene.settings)).plan.copy == late.name
 
 
 def test_what_a_restore_gave_up_is_not_restored_at_the_next_loss(theatre: Theatre) -> None:

@@ -112,6 +112,7 @@ def test_of_those_that_may_be_the_newest_the_one_counts_that_is_committed_furthe
         ({"b7": (3, 46), "a6": (3, 45), "b2": (3, 61), "a1": (3, 60)}, "b7 a6 b2 a1"),
         ({"b4": None, "a0": (3, 50)}, "b4 a0"),
         ({"b4": (3, 40), "a0": None}, "b4 a0"),
+        ({"b4": (3, 40), "a3": None, "a0": (3, 50)}, "a3 a0 b4"),
         ({"a3": (3, 45), "a2": (3, 50), "b1": (3, 47)}, "b1 a3 a2"),
     ],
     ids=[
@@ -124,6 +125,7 @@ def test_of_those_that_may_be_the_newest_the_one_counts_that_is_committed_furthe
         "a recovery gave up what was copied before it",
         "the newest says nothing",
         "the older one says nothing",
+        "one that says nothing hides none",
         "a clock that was set back",
     ],
 )

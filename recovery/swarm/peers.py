@@ -13,8 +13,8 @@ def known_to(report: NodeReport) -> Mapping[str, str]:
     A leader that has just lost its quorum still lists the managers that vote.
     """
     listed = {member.raft_address: member.node_id for member in report.members if member.votes}
-    addresses = (without_port(remote) for remote in report.remotes)
-    return listed | {address: report.peers.get(address, "") for address in addresses}
+    told = {without_port(remote): "" for remote in report.remotes}
+    return {**told, **listed, **{address: report.peers[address] for address in told if address in report.peers}}
 
 
 def told_managers(survey: Survey) -> Mapping[str, frozenset[str]]:

@@ -25,6 +25,7 @@ ALL = frozenset({"id-manager-a", "id-manager-b", "id-manager-c", "id-x"})
 WORKER = make.worker(W1)
 OURS = tuple(f"{node.address}:2377" for node in S.managers)
 KNOWS = replace(WORKER, remotes=(*OURS, f"{X}:2377"), peers={X: "id-x"})
+STRANGE = replace(make.members([A], leader="")[0], node_id="id-x", address=X, manager_address=f"{X}:2377")
 MOVE = AddressChange("manager-a", "id-x", X, str(A.address))
 
 
@@ -48,6 +49,8 @@ NEWER = copied("manager-a", 1, address=str(A.address))
         ([KNOWS], [copied("manager-a", 1, address=str(A.address), node_id="id-x")], (), (), ()),
         ([replace(KNOWS, peers={})], [], (), (), (X,)),
         ([led(A)], [], (), (), ()),
+        ([replace(led(A), members=(*led(A).members, STRANGE))], [], (), (), (X,)),
+        ([replace(KNOWS, node_id="id-x", members=(STRANGE,), peers={})], [], (), (), ()),
         ([WORKER], [STRANGER, NEWER], (), (), (X,)),
         ([WORKER], [STRANGER], (), (), (X,)),
         ([WORKER], [STRANGER, copied("manager-a", 1, ALL - {"id-x"}, address=str(A.address))], (), (), ()),
@@ -64,6 +67,8 @@ NEWER = copied("manager-a", 1, address=str(A.address))
         "it is a named manager under another address",
         "only its address is known",
         "a leader lists the named ones",
+        "a leader that has just lost its quorum lists it",
+        "its ID is only in that list",
         "a copy knows it",
         "only its own copy knows it",
         "it was removed since",

@@ -25,11 +25,13 @@ def ruled(**counts: int) -> Settings:
     return made.model_copy(update={"backup": made.backup.model_copy(update={"retention": policy(**counts)})})
 
 
-def put(of: Settings, folder: Path, ago: timedelta, *, manager: str = "manager-a", proven: bool = True) -> Copy:
+def put(
+    of: Settings, folder: Path, ago: timedelta, *, manager: str = "manager-a", proven: bool = True, **more: Any
+) -> Copy:
     sealed = folder / "sealed"
     sealed.write_bytes(bytes(100))
     proof = Proof(Verdict.PROVEN if proven else Verdict.FAILED, NOW)
-    return Catalog(of).add(make.manifest(manager, proof=proof, taken=NOW - ago, size=100), sealed)
+    return Catalog(of).add(make.manifest(manager, proof=proof, taken=NOW - ago, size=100, **more), sealed)
 
 
 LEASE = "requorum/lab/lease.json"

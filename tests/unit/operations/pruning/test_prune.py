@@ -9,7 +9,9 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from recovery.cluster import Cluster
+from recovery.copies import catalog
 from recovery.copies.catalog import Catalog
+from recovery.copies.copy import at
 from recovery.copies.order import by_trust
 from recovery.errors import Refused, StoreSilent
 from recovery.operations.keep import keep
@@ -17,6 +19,7 @@ from recovery.operations.prune import MANAGERS
 from recovery.s3 import lease
 from recovery.s3.site import Site
 from recovery.settings import Settings
+from recovery.swarm.wal import Position
 from tests.unit.copies.candidates import DAY, HOUR, NOW, OLD
 from tests.unit.operations.pruning.stored import LEASE, go, keys, objects, prune, put, refuse, ruled
 
@@ -48,6 +51,18 @@ def test_the_rest_goes_and_nothing_else_is_touched(of: Settings, bucket: Any, tm
     assert keys(bucket) < before, "nothing is added either"
     assert set(Catalog(of).copies) == {new, other}
     assert prune(of) == []
+
+
+def test_what_only_a_copy_of_a_clock_that_was_set_back_holds_stays(
+    of: Settings, bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of one manager, the copy that is committed further has the earlier time. S3 stored it later."""
+    newest = put(of, tmp_path, DAY, position=Position(3, 60, 50))
+    further = put(of, tmp_path, DAY + HOUR, position=Position(3, 99, 90))
+    less = put(of, tmp_path, DAY + 2 * HOUR, position=Position(3, 99, 40))
+    stored = {newest.key: 2 * HOUR, further.key: HOUR, less.key: 3 * HOUR}
+    monkeypatch.setattr(catalog, "at", lambda key, sites, _: at(key, sites, NOW - stored[key]))
+    assert {decision.copy for decision in go(of)} == {less}
 
 
 def test_the_manifest_goes_first(of: Settings, bucket: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

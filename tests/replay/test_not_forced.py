@@ -216,4 +216,6 @@ def test_nothing_is_made_beside_managers_that_nobody_named(theatre: Theatre, up:
         ):
             assess(Cluster(few))
     else:
-        assert assess(Cluster(few)).plan.copy, "it is told what can be done"
+        plan = assess(Cluster(few)).plan
+        assert plan.copy, "it is told what can be done"
+        assert not plan.without, "their machines answer, and are in no swarm"

@@ -181,7 +181,8 @@ def _unnamed(
     cluster: Cluster, seen: Survey, copies: Mapping[Copy, Manifest], moved: tuple[AddressChange, ...]
 ) -> tuple[str, ...]:
     """The addresses of managers that no settings name and that may still run. Raises: as `unknown_managers.require_none`."""
-    return unnamed(seen, copies, moved, unknown_managers.require_none(cluster, seen, copies.values()))
+    left = unknown_managers.require_none(cluster, seen, copies.values(), moved)
+    return unnamed(seen, copies, moved, left)
 
 
 def _best_copy(

@@ -2,10 +2,10 @@
 
 No survey asks them. If every surveyed manager is lost, they may still be the living swarm. A node's engine remembers the
 addresses of managers, so Requorum asks each node that knows such an address whether a manager is up there. Copies tell
-addresses too. Requorum asks the machines there.
+addresses too. Requorum asks the machines there, and, since it may not be let in, nodes whether a manager is up there.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from ipaddress import ip_address
 
 from recovery.cluster import Cluster
@@ -15,10 +15,12 @@ from recovery.parallel import side_by_side
 from recovery.survey.nodes import report
 from recovery.swarm.machines import Node
 from recovery.swarm.model import ENTERED, NodeReport, Survey
-from recovery.swarm.moved import still_in_swarm
+from recovery.swarm.moved import AddressChange, still_in_swarm
 from recovery.swarm.peers import known_to
 from recovery.swarm.presence import Presence
 
+KNOCKING = 3
+"""How many nodes try a manager that only copies know."""
 KNOCK = """timeout 3 bash -c ': > "/dev/tcp/$1/$2"' knock "$1" "$2" 2>/dev/null"""
 """Run on the node, because the managers' port may be closed outside their network."""
 
@@ -30,10 +32,13 @@ def known(survey: Survey) -> tuple[tuple[str, NodeReport], ...]:
     return tuple((address, told) for address, told in found if address not in ours)
 
 
-def require_none(cluster: Cluster, survey: Survey, copies: Collection[Manifest]) -> tuple[str, ...]:
+def require_none(
+    cluster: Cluster, survey: Survey, copies: Collection[Manifest], moved: Collection[AddressChange]
+) -> tuple[str, ...]:
     """Make sure that no such manager is up. Returns the addresses in copies whose machines answer and are not in this swarm.
 
-    ``copies`` are manifests of this swarm. Raises: Refused when such a manager is up, because a new cluster may be a second
+    ``copies`` are manifests of this swarm. What ``moved`` may have left its old address to a machine of somebody else.
+    Raises: Refused when such a manager is up, because a new cluster may be a second
     swarm; TransportError.
     """
     _require_no_silent_worker(cluster, survey, copies)
@@ -44,12 +49,22 @@ def require_none(cluster: Cluster, survey: Survey, copies: Collection[Manifest])
         with cluster.shell(told.node) as shell:
             return shell.run(["sh", "-c", KNOCK, "knock", address, port], check=False).status == 0
 
-    asked, port = known(survey), str(cluster.settings.swarm.listen_port)
+    asked, port = (
+        (*known(survey), *_copied(survey, copies, {*left, *(move.old for move in moved)})),
+        str(cluster.settings.swarm.listen_port),
+    )
     up = [at for at, answers in zip(asked, side_by_side(is_up, asked), strict=True) if answers]
     if up:
         address, told = up[0]
-        raise _missing(cluster, f"{told.node.name} knows a manager at {address}, which is up", told.node.name)
+        raise _missing(cluster, f"{told.node.name} reaches a manager at {address}, which is up", told.node.name)
     return left
+
+
+def _copied(survey: Survey, copies: Collection[Manifest], left: set[str]) -> Iterator[tuple[str, NodeReport]]:
+    """Addresses that only copies tell, and that no machine has left, with some of the nodes that can try them."""
+    settled = left | {str(told.node.address) for told in survey.reports}
+    able = [told for told in survey.reports if told.reach in ENTERED][:KNOCKING]
+    return ((one.address, told) for one in copies if one.address not in settled for told in able)
 
 
 def _require_no_silent_worker(cluster: Cluster, survey: Survey, copies: Collection[Manifest]) -> None:

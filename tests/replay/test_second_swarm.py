@@ -160,7 +160,7 @@ def test_each_node_that_knows_an_unnamed_manager_is_asked_for_it(
     )
     pass_time(wires)
     write(wires, "committed")
-    with pytest.raises(Refused, match="knows a manager at"):
+    with pytest.raises(Refused, match="reaches a manager at"):
         recover(of)
     assert not wires.swarm.violations
 
@@ -209,7 +209,7 @@ def test_unnamed_managers_that_no_node_reaches_are_in_the_plan_of_a_restore(wire
     assert assess(Cluster(of)).plan.without == ("10.77.1.21", "10.77.2.22", "10.77.3.23")
 
 
-def test_no_plan_says_of_unnamed_managers_with_unknown_host_keys_that_they_do_not_answer(
+def test_unnamed_managers_with_unknown_host_keys_are_tried_from_a_node_and_not_said_to_be_silent(
     wires: Wires, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Requorum pins the keys of the machines in the settings. Only copies know these."""
@@ -219,6 +219,11 @@ def test_no_plan_says_of_unnamed_managers_with_unknown_host_keys_that_they_do_no
     del wires.swarm.machines[OLD[0]["address"]]
     wires.swarm.make("manager-1", OLD[0]["address"], marked="lab")
     monkeypatch.setattr(unknown_managers, "report", lambda _, node, __: NodeReport(node, Reach.NOT_PINNED))
+    with pytest.raises(Refused, match=r"manager-1 reaches a manager at 10\.77\.2\.12, which is up") as refused:
+        assess(Cluster(of))
+    assert refused.value.code == "unknown-manager"
+    for name in ("manager-2", "manager-3"):
+        wires.swarm.cut(name, Cut.EVERYBODY)
     shown = assess(Cluster(of)).plan
     assert shown.without == ("10.77.2.12", "10.77.3.13")
     assert shown.refusal

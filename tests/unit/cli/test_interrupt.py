@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import termios
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -106,6 +107,7 @@ def test_a_question_is_left_by_ctrl_c_and_ctrl_d(
         ) as running:
             try:
                 read_until(ours, question)
+                await_asleep(running.pid)
                 os.write(ours, typed)
                 shown = read_until(ours, b"next: ").decode()
                 assert running.wait(SECONDS) == status
@@ -115,6 +117,14 @@ def test_a_question_is_left_by_ctrl_c_and_ctrl_d(
     os.close(theirs)
     assert told + stands in shown
     assert "Aborted" not in shown
+
+
+def await_asleep(process: int) -> None:
+    """Wait until a process waits for its input. Python sees a signal that comes just before it reads only after the next line."""
+    end = time.monotonic() + SECONDS
+    while Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "S":
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def own_terminal() -> None:

@@ -36,12 +36,18 @@ xfs) xfs_repair $3 "$1";;
 esac"""
 """Repairs a device of a volume that nothing has mounted. e2fsck(8): up to 2, all errors are corrected. xfs_repair(8): -L drops the log."""
 REMOVE = f"""VOLUME=$1
-{WAIT}for container in $({IN_SHELL} ps --all --quiet --filter "volume=$1" --filter status=exited --filter status=created); do
-  {IN_SHELL} rm "$container"
+{WAIT}while :; do
+  for container in $({IN_SHELL} ps --all --quiet --filter "volume=$1" --filter status=exited --filter status=created); do
+    {IN_SHELL} rm "$container" || true
+  done
+  if {IN_SHELL} volume rm "$1"; then exit 0; fi
+  [ $left -gt 0 ] || exit 1
+  left=$((left - 1)); sleep 1
 done
-{IN_SHELL} volume rm "$1"
 """
-"""Removes a volume, and first the containers that do not run and still name it. Docker keeps a volume that a running one has."""
+"""Removes a volume, and first the containers that do not run and still name it. The swarm may be removing one of them already.
+Docker keeps a volume that a running container has.
+"""
 SIZE = re.compile(r"(^|,)size=(\d+)([kmgKMG]?)(?=,|$)")
 QUOTA = re.compile(r"(\d+)([kmgtKMGT]?i?[bB]?)")
 NAME = re.compile(r"[a-zA-Z0-9][\w.-]*")

@@ -111,3 +111,24 @@ def test_a_volume_is_removed_when_its_last_container_has_ended(tmp_path: Path, m
     done = [line.removeprefix(f"{' '.join(DOCKER[1:])} ") for line in (tmp_path / "done").read_text().splitlines()]
     assert done == ["rm c1", "volume rm rows"]
     assert (tmp_path / "asked").read_text().count(".") == 3
+
+
+def test_a_volume_is_removed_although_the_swarm_removes_its_container_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine refuses to remove the container, whose removal is in progress, and then, once, the volume that it still names."""
+    script = f"""case "$*" in
+    *" ps --all "*) [ -e {tmp_path}/gone ] || echo c1;;
+    *" volume rm "*) echo . >> {tmp_path}/asked; [ -e {tmp_path}/gone ] || {{ touch {tmp_path}/gone; exit 1; }};;
+    *" rm "*) echo "removal of container c1 is already in progress" >&2; exit 1;;
+    esac"""
+    program(tmp_path, monkeypatch, "docker", script)
+    run("sh", "-c", REMOVE, "remove", "rows")
+    assert (tmp_path / "asked").read_text().count(".") == 2
+
+
+def test_a_volume_that_is_kept_ends_the_repair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program(tmp_path, monkeypatch, "docker", 'case "$*" in *" volume rm "*) echo "volume is in use" >&2; exit 1;; esac')
+    program(tmp_path, monkeypatch, "sleep", "exit 0")
+    done = run("sh", "-c", REMOVE, "remove", "rows", check=False)
+    assert (done.returncode, "volume is in use" in done.stderr) == (1, True)

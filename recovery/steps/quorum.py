@@ -97,9 +97,12 @@ def _looks(run: Run, step: Step) -> None:
 def _swarm(run: Run, known: str | None, doing: str) -> str | None:
     """The swarm's ID from the settings or the copies, else ``known``. Raises: Refused if the copies have another ID.
 
-    Copies under another CA than the living managers know, or the consented plan names, tell nothing.
+    Copies under another CA than the living managers know, or the consented plan names, tell nothing. If all were lost, that is
+    the CA of the leader which is restored and not proven yet, if it leads the swarm ``known``.
     """
-    run.catalog.trust(run.survey.told_cas or frozenset(filter(None, [run.consented.ca])))
+    leader = run.survey.leader
+    restored = leader.ca_sha256 if leader and leader.cluster_id == known else ""
+    run.catalog.trust(run.survey.told_cas or frozenset(filter(None, [run.consented.ca or restored])))
     copies_id = known_id(run.settings, run.catalog)
     if known and copies_id not in (None, known, run.settings.cluster_id):
         raise Refused(

@@ -187,6 +187,14 @@ def misfortunes(draw: st.DrawFn) -> Case:
     True,
     True,
 )  # the engine of the manager that left is silent at the third run's beginning, and answers at its end
+@example(
+    Case(3, frozenset(names(3)), Copies.ALL_NEWEST_FOREIGN),
+    [Strike(1, Moment.KILLED), Strike(4, Moment.KILLED)],
+    False,
+    0,
+    False,
+    False,
+)  # restored and not proven, beside newer copies of another swarm, and no node is left that knows the CA
 def test_a_recovery_interrupted_again_and_again_converges(
     theatre: Theatre, case: Case, strikes: list[Strike], reboot: bool, rounds: int, orphans_forget: bool, slow: bool
 ) -> None:

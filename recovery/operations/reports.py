@@ -3,8 +3,9 @@
 An operator signs the JSON. A report without a valid signature is shown with the reason, and ends no run and no consent.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import Any
 
 from recovery.cluster import Cluster
@@ -35,23 +36,29 @@ def write(cluster: Cluster, account: RecoveryReport) -> tuple[str, str]:
 
 def names(cluster: Cluster) -> list[str]:
     """The names of all reports, newest first. Raises: StoreError."""
-    folder = cluster.settings.keys.reports
-    return among(key.removeprefix(folder) for key in cluster.store.keys(folder))
+    return among(_files(cluster, cluster.store))
 
 
 def newest(cluster: Cluster, store: Store) -> str:
     """The name of the newest report that an operator signed; empty without one. Raises: StoreError."""
-    folder = cluster.settings.keys.reports
-    among_them = among(key.removeprefix(folder) for key in store.keys(folder))
-    return next((name for name in among_them if not _read(cluster, store, name).fault), "")
+    return next(_signed(cluster, store, among(_files(cluster, store))), "")
 
 
 def proofs(cluster: Cluster, store: Store) -> str:
     """What tells one proof from the one before: the newest report, after those of an operator whose clock is ahead. Raises: StoreError."""
+    files = _files(cluster, store)
+    early = _signed(cluster, store, ahead(files))
+    return " ".join([*early, *islice(_signed(cluster, store, among(files)), 1)])
+
+
+def _files(cluster: Cluster, store: Store) -> list[str]:
     folder = cluster.settings.keys.reports
-    files = [key.removeprefix(folder) for key in store.keys(folder)]
-    early = [name for name in ahead(files) if not _read(cluster, store, name).fault]
-    return " ".join(filter(None, [*early, newest(cluster, store)]))
+    return [key.removeprefix(folder) for key in store.keys(folder)]
+
+
+def _signed(cluster: Cluster, store: Store, found: Iterable[str]) -> Iterator[str]:
+    """Those of the names whose reports an operator signed. Each is read when it is asked for."""
+    return (name for name in found if not _read(cluster, store, name).fault)
 
 
 def load(cluster: Cluster, name: str = "") -> Mapping[str, Any]:

@@ -124,8 +124,14 @@ def objection_to_restart(survey: Survey, report: NodeReport) -> str:
     if awaits_recovery(survey, report):
         return RECOVER_FIRST
     if survey.leader:
-        return "" if survives_outage(report.node, survey.leader.members, survey.told) else NO_QUORUM_LEFT
+        return _risk(survey, report.node)
     return NO_MANAGER if report.in_swarm and not report.raft else ""
+
+
+def _risk(survey: Survey, node: Node) -> str:
+    """That the quorum would be lost without a node; empty if it would not, or if nobody reports a leader."""
+    leader = survey.leader
+    return NO_QUORUM_LEFT if leader and not survives_outage(node, leader.members, survey.told) else ""
 
 
 def fence_command(settings: Settings, node: Node, *, up: bool) -> str:
@@ -161,7 +167,6 @@ def _proposals(settings: Settings, survey: Survey, report: NodeReport, kind: Kin
     entry = survey.entry(node)
     if node.role == "manager" and report.reach is Reach.ANSWERS and entry and not entry.votes:
         return (Proposal(Remedy.UPDATE, "pulumi up", "lets it rejoin under its own node ID"),)
-    risk = NO_QUORUM_LEFT if leader and not survives_outage(node, leader.members, survey.told) else ""
     pointless = objection_to_restart(survey, report)
     up = report.reach in ENTERED
     stops = ". Its containers stop, and swarm starts their tasks again"
@@ -178,7 +183,7 @@ def _proposals(settings: Settings, survey: Survey, report: NodeReport, kind: Kin
     holds = up or (node.role == "manager" and report.reach is Reach.STOPPED)
     return (
         *mild,
-        _replacement(settings, node, up, risk or _objection_without_leader(survey, holds)),
+        _replacement(settings, node, up, _risk(survey, node) or _objection_without_leader(survey, holds)),
         *_promotion(settings, survey, node),
     )
 

@@ -56,7 +56,7 @@ def force(shell: Shell, before: NodeReport, ca_rotations: int | None, *, say: Sa
 
 def _ca_rotations(run: Run, cluster_id: str) -> int | None:
     """How often the swarm's CA was rotated, as the newest copy tells that knows it. Raises: StoreError."""
-    ours = {copy: one for copy, one in run.catalog.newest_manifests().items() if one.cluster_id == cluster_id}
-    told = {copy: one for copy, one in ours.items() if one.ca_rotations is not None}
-    newest = furthest(told)
-    return told[newest].ca_rotations if newest else None
+    newest = run.catalog.newest_manifests().items()
+    told = {copy: one for copy, one in newest if one.cluster_id == cluster_id and one.ca_rotations is not None}
+    furthest_told = furthest(told)
+    return told[furthest_told].ca_rotations if furthest_told else None
